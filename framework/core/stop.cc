@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/core/stop.h"
+
+#include <csignal>
+
+namespace triptych {
+namespace {
+
+volatile std::sig_atomic_t noted_signal = 0;
+
+extern "C" void note_signal(int signal) {
+  if (noted_signal != 0 && signal == SIGINT) {
+    std::signal(SIGINT, SIG_DFL);
+    std::raise(SIGINT);
+  }
+  noted_signal = signal;
+}
+
+}  // namespace
+
+void install_stop_signals() {
+  struct sigaction action = {};
+  action.sa_handler = note_signal;
+  action.sa_flags = SA_RESTART;
+  for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaction(signal, &action, nullptr);
+}
+
+int stop_requested() { return noted_signal; }
+
+int stop_exit_code(int signal) { return signal == SIGINT ? 130 : 75; }
+
+void clear_stop_request() { noted_signal = 0; }
+
+}  // namespace triptych

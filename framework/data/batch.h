@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+
+#include "framework/data/sample.h"
+
+namespace triptych {
+
+/// One role of a batch: the entries of the items that have it.
+struct BatchEntry {
+  EntryKind kind = EntryKind::kIntensity;
+  at::Tensor data;                   ///< [M, C, D, H, W], M <= N items that have this role; undefined for points
+  std::vector<at::Tensor> points;    ///< kPoints: one [P_m, 3] float64 tensor (mm, LPS) per item
+  std::vector<std::int64_t> items;   ///< [M] which items of the batch; 0..N-1 when none is missing
+  std::vector<Geometry> geometry;    ///< [M]
+  std::string modality;
+  std::string frame;
+  std::string target_frame;
+  std::vector<std::shared_ptr<const ScanGeometry>> scans;  ///< [M], projections only
+};
+
+/// Items of one task, stacked by role. Homogeneous per role (shape, modality, kind), ragged for points.
+struct Batch {
+  std::map<std::string, BatchEntry> entries;
+  std::vector<std::string> ids;  ///< [N] "sample:axis:slice" and the like, for messages
+
+  std::int64_t size() const { return static_cast<std::int64_t>(ids.size()); }
+  bool has(const std::string& role) const { return entries.contains(role); }
+  /// Throws data_error naming the role, the batch's ids and the roles it has.
+  const BatchEntry& at(const std::string& role) const;
+  Batch to(c10::Device device) const;
+};
+
+/// Stacks samples. Throws shape_error naming sample, role and both shapes when items differ, data_error when modalities do.
+Batch collate(const std::vector<Sample>& samples);
+
+}  // namespace triptych

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "framework/data/batch.h"
+#include "framework/data/sampler.h"
+#include "framework/data/transform.h"
+
+namespace triptych {
+
+/// Which dataset entry plays which role of a task.
+struct RoleBinding {
+  std::string role;   ///< e.g. "image"
+  std::string entry;  ///< e.g. "srct"
+  bool required = true;
+};
+
+/// Reads the entries of an item: region, slicing axis, slabs clamped at the border (edge slices repeated).
+Sample read_item(const Dataset& dataset, const Item& item, const std::vector<RoleBinding>& roles, std::int64_t slab);
+
+/// Produces batches in step order from worker threads through a bounded queue.
+///
+/// The batches do not depend on the number of threads: item random streams are RandomStream(seed, {draw}). With zero
+/// threads items are made on the calling thread. An exception in a worker reaches the caller of next() at its step.
+class Loader {
+ public:
+  struct Config {
+    std::int64_t threads = 1;
+    std::int64_t queue = 4;
+
+    void visit(auto& field) {
+      field("threads", threads, "loader threads; 0 = load on the training thread", config::Between{0, 64});
+      field("queue", queue, "batches prepared ahead", config::Between{1, 64});
+    }
+  };
+
+  struct Source {
+    std::shared_ptr<const Dataset> dataset;
+    std::shared_ptr<const Sampler> sampler;
+    std::shared_ptr<const TransformChain> transforms;
+    std::vector<RoleBinding> roles;
+    std::int64_t slab = 1;
+    std::int64_t batch_size = 1;
+    std::uint64_t seed = 0;
+  };
+
+  /// Batches of steps first_step, first_step + 1, ... up to (not including) last_step.
+  Loader(Source source, Config config, std::int64_t first_step, std::int64_t last_step);
+  ~Loader();
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  Batch next();
+  /// Seconds that next() spent waiting for workers, since construction.
+  double seconds_waiting() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// The batch of given items, made on the calling thread (validation).
+Batch make_batch(const Loader::Source& source, const std::vector<Item>& items);
+
+}  // namespace triptych
