@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/image/geometry.h"
 
+#include "framework/core/error.h"
+#include "framework/core/suggest.h"
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include <Eigen/LU>
 #include <fmt/core.h>
-
-#include "framework/core/error.h"
-#include "framework/core/suggest.h"
 
 namespace triptych {
 namespace {
@@ -18,10 +18,13 @@ namespace {
 constexpr char kPositive[3] = {'L', 'P', 'S'};
 constexpr char kNegative[3] = {'R', 'A', 'I'};
 
-std::int64_t size_along(const Geometry& geometry, int axis_xyz) { return geometry.shape[2 - axis_xyz]; }
+std::int64_t size_along(const Geometry& geometry, int axis_xyz) {
+  return geometry.shape[2 - axis_xyz];
+}
 
 std::string numbers(const Eigen::Vector3d& values, const char* separator) {
-  return fmt::format("{:.6g}{}{:.6g}{}{:.6g}", values[0], separator, values[1], separator, values[2]);
+  return fmt::format(
+      "{:.6g}{}{:.6g}{}{:.6g}", values[0], separator, values[1], separator, values[2]);
 }
 
 std::string size_text(const Geometry& geometry) {
@@ -88,8 +91,8 @@ Geometry Geometry::resampled_to(const Eigen::Vector3d& spacing_mm) const {
                          "state it with spacing=");
   }
   if (!(spacing_mm.array() > 0.0).all() || !spacing_mm.allFinite()) {
-    throw geometry_error(
-        fmt::format("target spacing: expected positive lengths, got {} mm", numbers(spacing_mm, "x")));
+    throw geometry_error(fmt::format("target spacing: expected positive lengths, got {} mm",
+                                     numbers(spacing_mm, "x")));
   }
   Geometry result = *this;
   Eigen::Vector3d first = Eigen::Vector3d::Zero();
@@ -148,34 +151,46 @@ void check_same_grid(const Geometry& a,
   if (a.shape != b.shape) note("size", size_text(a), size_text(b));
   if (!same_spacing(a, b, kTolerance)) note("spacing", spacing_text(a), spacing_text(b));
   if (!same_origin(a, b, kTolerance)) {
-    note("origin", fmt::format("({})", numbers(a.origin, ", ")), fmt::format("({})", numbers(b.origin, ", ")));
+    note("origin",
+         fmt::format("({})", numbers(a.origin, ", ")),
+         fmt::format("({})", numbers(b.origin, ", ")));
   }
   if (!same_direction(a, b, kTolerance)) {
     note("direction", direction_text(a.direction), direction_text(b.direction));
   }
   if (differences.empty()) return;
-  throw geometry_error(fmt::format("{} and {}: expected the same grid, got {}", name_a, name_b, join(differences, "; ")),
-                       "resample one onto the grid of the other");
+  throw geometry_error(
+      fmt::format(
+          "{} and {}: expected the same grid, got {}", name_a, name_b, join(differences, "; ")),
+      "resample one onto the grid of the other");
 }
 
 void check_valid(const Geometry& geometry, const std::string& name) {
   for (int axis = 0; axis < 3; ++axis) {
     const char letter = "xyz"[axis];
     if (size_along(geometry, axis) < 1) {
-      throw geometry_error(fmt::format("{}: expected at least one voxel along {}, got size {}", name, letter, size_text(geometry)));
+      throw geometry_error(fmt::format("{}: expected at least one voxel along {}, got size {}",
+                                       name,
+                                       letter,
+                                       size_text(geometry)));
     }
     if (!(geometry.spacing[axis] > 0.0) || !std::isfinite(geometry.spacing[axis])) {
-      throw geometry_error(
-          fmt::format("{}: expected a positive spacing along {}, got {:g} mm", name, letter, geometry.spacing[axis]));
+      throw geometry_error(fmt::format("{}: expected a positive spacing along {}, got {:g} mm",
+                                       name,
+                                       letter,
+                                       geometry.spacing[axis]));
     }
   }
   if (!geometry.origin.allFinite()) {
-    throw geometry_error(fmt::format("{}: expected a finite origin, got ({})", name, numbers(geometry.origin, ", ")));
+    throw geometry_error(fmt::format(
+        "{}: expected a finite origin, got ({})", name, numbers(geometry.origin, ", ")));
   }
   const Eigen::Matrix3d product = geometry.direction.transpose() * geometry.direction;
   const double deviation = (product - Eigen::Matrix3d::Identity()).cwiseAbs().maxCoeff();
   if (!(deviation <= 1e-3)) {  // also true for NaN
-    throw geometry_error(fmt::format("{}: expected an orthonormal direction matrix, got {}", name, direction_text(geometry.direction)),
+    throw geometry_error(fmt::format("{}: expected an orthonormal direction matrix, got {}",
+                                     name,
+                                     direction_text(geometry.direction)),
                          "resample the image onto an orthogonal grid first");
   }
 }
