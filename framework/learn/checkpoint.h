@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <torch/nn/module.h>
+
+#include "framework/core/safetensors.h"
+#include "framework/image/class_table.h"
+
+namespace triptych {
+
+/// What a run needs besides weights and optimiser moments to go on as if nothing had happened. Random streams and sampler
+/// positions follow from seed and step.
+struct TrainState {
+  std::int64_t step = 0;  ///< optimiser steps done
+  double best_value = 0.0;
+  std::int64_t best_step = -1;
+  std::map<std::string, double> first_metrics;  ///< metric values of the first validation, for relative changes
+  std::map<std::string, double> schedule;
+  std::map<std::string, ClassTable> classes;  ///< of each task, so that prediction needs no data set
+  bool early_stopped = false;
+};
+
+/// A checkpoint folder: model.safetensors, optimizer.safetensors, state.yaml. Written whole or not at all.
+void write_checkpoint(const std::filesystem::path& folder,
+                      const torch::nn::Module& model,
+                      const torch::nn::Module& weighting,
+                      const NamedTensors& optimizer,
+                      const TrainState& state);
+
+TrainState read_train_state(const std::filesystem::path& folder);
+SafeTensors read_optimizer_state(const std::filesystem::path& folder);
+
+/// Parameters and buffers into `module`; names with `prefix` cut. Throws model_error listing (at most five each) missing,
+/// unknown and differently shaped tensors, with a hint that the checkpoint is of another model.
+void load_module(torch::nn::Module& module, const SafeTensors& tensors, const std::string& prefix, const std::string& place);
+
+/// Parameters and buffers by name, with `prefix` put before each.
+NamedTensors module_tensors(const torch::nn::Module& module, const std::string& prefix);
+
+/// SHA-256 over names, shapes and bytes of all tensors of model.safetensors: equal weights, equal text.
+std::string weights_checksum(const std::filesystem::path& folder);
+
+}  // namespace triptych

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <c10/core/Device.h>
+
+#include "framework/config/fields.h"
+#include "framework/data/dataset.h"
+#include "framework/data/loader.h"
+#include "framework/infer/plane_fusion.h"
+#include "framework/learn/optimizer.h"
+#include "framework/learn/task.h"
+#include "framework/learn/weighting.h"
+#include "framework/model/multi_task_model.h"
+
+namespace triptych {
+
+/// Keys of `tasks.<name>` that are the framework's. The other keys of the map, `name` included, are the task component's.
+struct TaskSetup {
+  std::string dataset;
+  config::Node head;
+  double weight = 1.0;
+  std::int64_t batch_size = 4;
+  std::int64_t validation_items = 0;
+  SamplingConfig sampling;
+  std::vector<config::Node> transforms;
+  std::vector<config::Node> validation_transforms;
+
+  void visit(auto& field) {
+    field("dataset", dataset, "name of the dataset under `datasets`", config::Need::kRequired);
+    field("head", head, "head of the task (group `head`)", config::Need::kRequired);
+    field("weight", weight, "fixed weight of the task's loss", config::AtLeast{0.0});
+    field("batch_size", batch_size, "items a step", config::AtLeast{1});
+    field("validation_items", validation_items, "items of a validation, evenly spread; 0 = all", config::AtLeast{0});
+    field("sampling", sampling, "what a training item is and how it is drawn");
+    field("transforms", transforms, "transforms of training items, in order");
+    field("validation_transforms", validation_transforms, "transforms of validation items, in order");
+  }
+};
+
+/// Key `trainer`.
+struct TrainerConfig {
+  std::int64_t max_steps = 1000;
+  std::int64_t validate_every = 200;
+  std::int64_t checkpoint_every = 200;
+  std::int64_t log_every = 20;
+  std::int64_t patience = 0;
+  double min_delta = 0.0;
+  double clip_norm = 0.0;
+  std::int64_t accumulate = 1;
+  std::string precision = "float32";
+  std::string monitor = "auto";
+  std::int64_t overlays = 2;
+  Loader::Config loader;
+
+  void visit(auto& field) {
+    field("max_steps", max_steps, "optimiser steps", config::AtLeast{1});
+    field("validate_every", validate_every, "steps between validations", config::AtLeast{1});
+    field("checkpoint_every", checkpoint_every, "steps between checkpoints", config::AtLeast{1});
+    field("log_every", log_every, "steps between metric rows", config::AtLeast{1});
+    field("patience", patience, "stop after this many steps without a better validation; 0 = never", config::AtLeast{0});
+    field("min_delta", min_delta, "smallest change of the monitored value that counts as better", config::AtLeast{0.0});
+    field("clip_norm", clip_norm, "largest L2 norm of the gradient; 0 = no clipping", config::AtLeast{0.0});
+    field("accumulate", accumulate, "batches whose gradients are averaged for one step", config::AtLeast{1});
+    field("precision", precision, "arithmetic of the forward pass", config::OneOf{"float32", "bfloat16"});
+    field("monitor", monitor, "<task>/<metric> that selects the best checkpoint; auto = mean of the tasks' main metrics' relative change");
+    field("overlays", overlays, "validation items drawn as pictures at each validation, per task", config::Between{0, 16});
+    field("loader", loader, "data loader");
+  }
+};
+
+/// The whole schema of an experiment (root of the composed configuration; `hydra` is left out before).
+struct ExperimentConfig {
+  std::int64_t seed = 0;
+  std::string device = "auto";
+  std::int64_t threads = 0;
+  std::map<std::string, config::Node> datasets;
+  std::map<std::string, config::Node> tasks;
+  config::Node backbone;
+  config::Node sharing;
+  config::Node weighting;
+  OptimizerConfig optimizer;
+  config::Node schedule;
+  TrainerConfig trainer;
+  InferConfig infer;
+
+  void visit(auto& field) {
+    field("seed", seed, "seed of every random stream", config::AtLeast{0});
+    field("device", device, "auto, cpu, cuda or cuda:<index>");
+    field("threads", threads, "threads of LibTorch, ITK and own kernels; 0 = all cores", config::AtLeast{0});
+    field("datasets", datasets, "data sets by name (group `dataset`)", config::Need::kRequired);
+    field("tasks", tasks, "tasks by name (groups `task` and `head`)", config::Need::kRequired);
+    field("backbone", backbone, "shared network (group `backbone`)", config::Need::kRequired);
+    field("sharing", sharing, "how tasks share it (group `sharing`)", config::Need::kRequired);
+    field("weighting", weighting, "how task losses become one (group `weighting`)", config::Need::kRequired);
+    field("optimizer", optimizer, "optimiser (group `optimizer`)");
+    field("schedule", schedule, "learning-rate schedule (group `schedule`)", config::Need::kRequired);
+    field("trainer", trainer, "training loop (group `trainer`)");
+    field("infer", infer, "prediction of whole volumes (group `infer`)");
+  }
+};
+
+/// Everything of one task, built.
+struct ExperimentTask {
+  std::string key;
+  TaskSetup setup;
+  std::shared_ptr<const Dataset> dataset;
+  std::shared_ptr<Task> task;
+  std::shared_ptr<const TransformChain> transforms;
+  std::shared_ptr<const TransformChain> validation_transforms;
+};
+
+/// Typed configuration plus what is built from it.
+///
+/// `check` finds every schema error of the whole tree (framework keys and every component's) without building anything.
+/// `build_*` need a checked configuration. Construction order: datasets, tasks, model, weighting; torch's generator is seeded
+/// with `seed` before the model, so equal configurations start with equal weights.
+class Experiment {
+ public:
+  /// Throws one ConfigError (`schema`) listing all errors.
+  static void check(const config::Node& resolved);
+
+  /// `for_training` = false leaves data sets out that cannot be opened (prediction elsewhere); their class tables then come
+  /// from the checkpoint.
+  Experiment(const config::Node& resolved, bool for_training);
+
+  const ExperimentConfig& config() const { return config_; }
+  const config::Node& node() const { return node_; }
+  c10::Device device() const { return device_; }
+  std::vector<ExperimentTask>& tasks() { return tasks_; }
+  ExperimentTask& task(const std::string& key);
+  MultiTaskModel& model() { return *model_; }
+  Weighting& weighting() { return *weighting_; }
+  std::shared_ptr<const Dataset> dataset(const std::string& name) const;
+
+ private:
+  config::Node node_;
+  ExperimentConfig config_;
+  c10::Device device_;
+  std::map<std::string, std::shared_ptr<const Dataset>> datasets_;
+  std::vector<ExperimentTask> tasks_;
+  std::shared_ptr<MultiTaskModel> model_;
+  std::shared_ptr<Weighting> weighting_;
+};
+
+}  // namespace triptych

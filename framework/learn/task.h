@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "framework/config/component.h"
+#include "framework/data/batch.h"
+#include "framework/data/loader.h"
+#include "framework/image/class_table.h"
+#include "framework/model/head.h"
+
+namespace triptych {
+
+/// What a task is told about its place in the experiment.
+struct TaskContext {
+  std::string key;      ///< tasks.<key>
+  ClassTable classes;   ///< of its dataset
+  std::int64_t head_channels = 0;
+};
+
+enum class Direction { kHigherIsBetter, kLowerIsBetter };
+
+/// A metric value; NaN when undefined (a class that neither prediction nor target has).
+struct MetricValue {
+  std::string name;  ///< "dice/mean", "iou/bone", ...
+  double value = 0.0;
+  Direction direction = Direction::kHigherIsBetter;
+};
+
+/// Sums up what it sees and gives metrics; one per validation.
+class MetricAccumulator {
+ public:
+  virtual ~MetricAccumulator() = default;
+  virtual void add(const Prediction& prediction, const Batch& batch) = 0;
+  /// A predicted label map or image against its reference, both [C, D, H, W]; spacing for distances in mm. Adds distance
+  /// metrics that slices cannot give.
+  virtual void add_volume(const at::Tensor& predicted, const at::Tensor& reference, const Geometry& geometry) = 0;
+  virtual std::vector<MetricValue> values() const = 0;
+};
+
+/// One summand of a task's loss.
+struct LossTerm {
+  std::string name;
+  at::Tensor value;  ///< scalar, already weighted
+};
+
+/// How a whole volume is predicted.
+enum class VolumePrediction { kPlanes, kBlocks, kGlobal };
+
+/// What is to be learned: roles, losses and metrics. Owns no network code and steps no optimiser.
+class Task {
+ public:
+  static constexpr const char* kKind = "task";
+  virtual ~Task() = default;
+
+  /// Roles that training reads, bound to entries of the dataset.
+  virtual std::vector<RoleBinding> roles() const = 0;
+  virtual std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const = 0;
+  virtual std::unique_ptr<MetricAccumulator> metrics() const = 0;
+  /// Name of the metric that stands for the task in model selection.
+  virtual std::string main_metric() const = 0;
+  virtual VolumePrediction volume_prediction() const = 0;
+  /// The prediction as it is written and fused: probabilities of classes [N, K, ...], or the image itself.
+  virtual at::Tensor activate(const Prediction& prediction) const = 0;
+  virtual const TaskContext& context() const = 0;
+};
+
+using TaskRegistry = config::Registry<Task, const TaskContext&>;
+
+}  // namespace triptych
+
+#define TRIPTYCH_REGISTER_TASK(name, type) TRIPTYCH_REGISTER_COMPONENT(::triptych::TaskRegistry, name, type)

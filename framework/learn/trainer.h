@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "framework/learn/experiment.h"
+
+namespace triptych {
+
+/// What the trainer tells its observer; the app turns it into files and pictures, so that learn/ knows no report/.
+class TrainingObserver {
+ public:
+  virtual ~TrainingObserver() = default;
+  /// `values` by tag, e.g. "loss/train", "loss/<task>/<term>", "lr/base", "weight/<task>", "time/step_ms", "time/wait_fraction".
+  virtual void on_metrics(std::int64_t step, const std::string& phase, const std::vector<std::pair<std::string, double>>& values) = 0;
+  /// Predicted validation items of one task (at most trainer.overlays), activated, on the CPU.
+  virtual void on_predictions(std::int64_t step, const ExperimentTask& task, const Batch& batch, const at::Tensor& activated) = 0;
+  virtual void on_checkpoint(std::int64_t step, const std::filesystem::path& folder, bool best) = 0;
+};
+
+struct TrainingOutcome {
+  std::int64_t step = 0;
+  int stop_signal = 0;  ///< 0 = ran to its end
+  bool early_stopped = false;
+  double best_value = 0.0;
+  std::int64_t best_step = -1;
+  double wait_fraction = 0.0;  ///< of the time of all steps, spent waiting for the loader
+  double seconds = 0.0;
+};
+
+/// The training loop.
+///
+/// One optimiser step: for every group of tasks (tasks with equal dataset, sampling, transforms and batch size share a batch and
+/// one forward pass) draw the batch of (seed, step), forward, task losses, weighting, backward; accumulate; clip; update with the
+/// schedule's factor. Torch's generator is seeded from (seed, step) at the start of every step, so a resumed run goes on bit for
+/// bit. A loss that is NaN or infinite stops the run with numeric_error naming task, term, step and the batch's ids, after the
+/// last good state was kept. SIGINT, SIGTERM and SIGUSR1 finish the step, save and return.
+class Trainer {
+ public:
+  /// `folder` is the run directory; checkpoints go to folder/checkpoints/{last,best}. `observer` may be null.
+  Trainer(Experiment& experiment, std::filesystem::path folder, TrainingObserver* observer);
+  ~Trainer();
+
+  /// Continues from folder/checkpoints/last; returns the step it stands at.
+  std::int64_t resume();
+  TrainingOutcome run();
+  /// Validation of all tasks now: metrics by "<task>/<metric>".
+  std::vector<std::pair<std::string, double>> validate();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace triptych

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <torch/nn/module.h>
+
+#include "framework/config/component.h"
+
+namespace triptych {
+
+/// Task keys with their configured fixed weights.
+struct WeightingTasks {
+  std::vector<std::string> keys;
+  std::vector<double> weights;
+};
+
+/// Turns task losses into one scalar, or per-task gradients into one. May hold trainable parameters.
+///
+/// Tasks absent from a batch contribute nothing: `present` [T] bool says which are there; losses of absent tasks are not
+/// read. Axes: T tasks, P shared parameters.
+class Weighting : public torch::nn::Module {
+ public:
+  static constexpr const char* kKind = "weighting";
+  /// losses [T], present [T] -> scalar.
+  virtual at::Tensor combine(const at::Tensor& losses, const at::Tensor& present) = 0;
+  /// True when `aggregate` must be called with per-task gradients instead.
+  virtual bool needs_jacobian() const { return false; }
+  /// jacobian [T, P] -> gradient [P]; only called when needs_jacobian().
+  virtual at::Tensor aggregate(const at::Tensor& jacobian, const at::Tensor& present);
+  /// Current weight of every task, for the logs.
+  virtual std::vector<double> current_weights() const = 0;
+};
+
+using WeightingRegistry = config::Registry<Weighting, const WeightingTasks&>;
+
+}  // namespace triptych
+
+#define TRIPTYCH_REGISTER_WEIGHTING(name, type) TRIPTYCH_REGISTER_COMPONENT(::triptych::WeightingRegistry, name, type)

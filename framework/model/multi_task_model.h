@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <torch/nn/module.h>
+
+#include "framework/config/node.h"
+#include "framework/model/head.h"
+#include "framework/model/sharing.h"
+
+namespace triptych {
+
+/// What the model must know of a task: the key in the configuration, the head's configuration, the tasks it reads from.
+struct TaskPorts {
+  std::string key;
+  config::Node head;
+  std::vector<std::string> reads_from;
+};
+
+/// Modality stems, the shared network and one head per task.
+///
+/// Parameter names are stable and readable: `stem.<modality>.*`, `sharing.*`, `head.<task>.*`.
+class MultiTaskModel : public torch::nn::Module {
+ public:
+  /// `channels` gives the input channels of each modality. Modalities with one channel count share the identity stem
+  /// unless `modality_stems` asks for a 1x1x1 convolution each.
+  struct Config {
+    config::Node backbone;
+    config::Node sharing;
+    std::map<std::string, std::int64_t> channels;
+    std::vector<TaskPorts> tasks;
+    bool modality_stems = false;
+  };
+  explicit MultiTaskModel(const Config& config);
+
+  /// Predictions of `tasks` for one batch. Features are computed once per role (and per task where the sharing scheme
+  /// separates them).
+  std::map<std::string, Prediction> forward(const Batch& batch, const std::vector<std::string>& tasks);
+  Prediction forward(const Batch& batch, const std::string& task);
+
+  const Backbone& column() const { return sharing_->column(); }
+  const Sharing& sharing() const { return *sharing_; }
+  Head& head(const std::string& task);
+  std::vector<std::string> tasks() const;
+
+  /// Evaluation mode with folded columns; the model cannot be trained afterwards.
+  void prepare_inference();
+
+ private:
+  friend class ModelHeadInputs;
+  at::Tensor stem(const at::Tensor& image, const std::string& modality);
+
+  std::vector<TaskPorts> ports_;
+  std::map<std::string, std::shared_ptr<torch::nn::Module>> stems_;
+  std::shared_ptr<Sharing> sharing_;
+  std::map<std::string, std::shared_ptr<Head>> heads_;
+};
+
+}  // namespace triptych

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <torch/nn/module.h>
+
+#include "framework/config/component.h"
+#include "framework/model/backbone.h"
+
+namespace triptych {
+
+/// Makes one more backbone of the configured kind (for schemes with a column per task).
+using BackboneFactory = std::function<std::shared_ptr<Backbone>()>;
+
+/// How tasks share the network: owns the column(s) and may mix them after every stage. No task or head knows which.
+class Sharing : public torch::nn::Module {
+ public:
+  static constexpr const char* kKind = "sharing";
+  /// Pyramid of `image` (after its modality's stem) as `task` sees it.
+  virtual FeaturePyramid forward(const at::Tensor& image, const std::string& task) = 0;
+  /// True when every task sees the same features, so that a role's pyramid is computed once for all of them.
+  virtual bool same_for_all_tasks() const = 0;
+  /// A backbone that tells stages, sizes and costs (all columns are alike).
+  virtual const Backbone& column() const = 0;
+  /// Column passes that one image of each of `tasks` tasks needs; shown by `summary`.
+  virtual std::int64_t column_passes(std::int64_t tasks) const = 0;
+  /// Replaces columns by their folded versions for inference.
+  virtual void fold() = 0;
+};
+
+using SharingRegistry = config::Registry<Sharing, const std::vector<std::string>&, const BackboneFactory&>;
+
+}  // namespace triptych
+
+#define TRIPTYCH_REGISTER_SHARING(name, type) TRIPTYCH_REGISTER_COMPONENT(::triptych::SharingRegistry, name, type)
