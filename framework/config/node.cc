@@ -35,6 +35,12 @@ bool same_map(const Node::Map& a, const Node& b) {
 
 }  // namespace
 
+bool Key::operator==(const Key& other) const {
+  const auto* a = std::get_if<double>(&value_);
+  const auto* b = std::get_if<double>(&other.value_);
+  return a != nullptr && b != nullptr ? same_number(*a, *b) : value_ == other.value_;
+}
+
 std::string Key::text() const {
   if (const auto* text = std::get_if<std::string>(&value_)) return *text;
   if (const auto* integer = std::get_if<std::int64_t>(&value_)) return std::to_string(*integer);

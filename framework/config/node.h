@@ -20,6 +20,8 @@ class Key {
   using Value = std::variant<std::string, std::int64_t, double, bool>;
 
   explicit Key(std::string_view text, Mark mark = {}) : value_(std::string(text)), mark_(mark) {}
+  explicit Key(const std::string& text, Mark mark = {}) : value_(text), mark_(mark) {}
+  explicit Key(const char* text, Mark mark = {}) : value_(std::string(text)), mark_(mark) {}
   explicit Key(Value value, Mark mark = {}) : value_(std::move(value)), mark_(mark) {}
 
   bool is_string() const { return std::holds_alternative<std::string>(value_); }
@@ -29,8 +31,8 @@ class Key {
   std::string text() const;
   Mark mark() const { return mark_; }
 
-  /// Equal in type and value; the mark does not count.
-  bool operator==(const Key& other) const { return value_ == other.value_; }
+  /// Equal in type and value, NaN equal to NaN; the mark does not count.
+  bool operator==(const Key& other) const;
 
  private:
   Value value_;
