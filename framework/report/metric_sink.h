@@ -22,8 +22,8 @@ namespace triptych {
 struct MetricRow {
   std::int64_t step = 0;
   double epoch = 0;
-  std::vector<std::pair<std::string, double>> values;
-  std::string phase;  ///< "train", "validation", "test"
+  std::vector<std::pair<std::string, double>> values = {};
+  std::string phase = {};  ///< "train", "validation", "test"
 };
 
 /// Where measurements go. A sink never changes or reorders rows; write throws io_error when the
