@@ -4,10 +4,10 @@
 #include "framework/core/error.h"
 #include "framework/core/file.h"
 #include "framework/report/csv.h"
+#include "framework/report/json_text.h"
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <functional>
 
 #include <nlohmann/json.hpp>
@@ -17,16 +17,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kFixedColumns[] = {"step", "epoch", "phase"};
-
-std::string json_string(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
-std::string json_number(double value) {
-  if (std::isnan(value)) return "\"NaN\"";
-  if (std::isinf(value)) return value > 0 ? "\"Infinity\"" : "\"-Infinity\"";
-  return fmt::format("{}", value);
-}
 
 // A metric that takes the name of a fixed column would make two columns of one name.
 void check_names(const MetricRow& row) {
