@@ -180,17 +180,16 @@ void SvgCanvas::rectangle(SvgPoint corner,
                           std::string_view colour,
                           std::string_view tooltip,
                           double opacity) {
-  shape(
-      "rect",
-      fmt::format(
-          R"(x="{}" y="{}" width="{}" height="{}" fill="{}"{})",
-          coordinate(corner.x),
-          coordinate(corner.y),
-          coordinate(std::max(width, 0.0)),
-          coordinate(std::max(height, 0.0)),
-          colour,
-          opacity < 1 ? fmt::format(R"( fill-opacity="{}")", coordinate(opacity)) : std::string()),
-      tooltip);
+  shape("rect",
+        fmt::format(R"(x="{}" y="{}" width="{}" height="{}" fill="{}"{})",
+                    coordinate(corner.x),
+                    coordinate(corner.y),
+                    coordinate(std::max(width, 0.0)),
+                    coordinate(std::max(height, 0.0)),
+                    colour,
+                    opacity < 1 ? fmt::format(R"( fill-opacity="{}")", coordinate(opacity))
+                                : std::string()),
+        tooltip);
 }
 
 void SvgCanvas::text(SvgPoint at,
