@@ -57,7 +57,7 @@ target_include_directories(triptych_hdf5_dependency SYSTEM INTERFACE ${HDF5_C_IN
 
 # Only modules that link on Debian 12 and 13 without extra packages.
 find_package(ITK 5.2 REQUIRED COMPONENTS ITKCommon ITKIOImageBase ITKIONIFTI ITKIONRRD ITKIOMeta ITKIOVTK ITKIOPNG ITKIOJPEG
-             ITKIOGDCM ITKImageGrid)
+             ITKIOGDCM ITKImageGrid ITKDistanceMap)
 include(${ITK_USE_FILE})
 triptych_wrap(itk)
 target_link_libraries(triptych_itk_dependency INTERFACE ${ITK_LIBRARIES})

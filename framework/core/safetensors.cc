@@ -67,7 +67,8 @@ Entry parse_entry(const std::string& name, const nlohmann::json& value, const st
       !value["data_offsets"].is_array() || value["data_offsets"].size() != 2) {
     throw broken("dtype, shape or data_offsets is missing or malformed");
   }
-  Entry entry{name};
+  Entry entry;
+  entry.name = name;
   const auto dtype = value["dtype"].get<std::string>();
   const auto* known = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const TypeName& t) { return dtype == t.name; });
   if (known == std::end(kTypes)) throw broken("unknown dtype");

@@ -2,6 +2,7 @@
 #include "framework/core/stop.h"
 
 #include <csignal>
+#include <initializer_list>
 
 namespace triptych {
 namespace {

@@ -23,7 +23,8 @@ struct TaskPorts {
 
 /// Modality stems, the shared network and one head per task.
 ///
-/// Parameter names are stable and readable: `stem.<modality>.*`, `sharing.*`, `head.<task>.*`.
+/// Parameter names are stable and readable: `stem_<modality>.*`, `sharing.*`, `head_<task>.*`.
+/// A task that reads another's output must come after it in `Config::tasks`.
 class MultiTaskModel : public torch::nn::Module {
  public:
   /// `channels` gives the input channels of each modality. Modalities with one channel count share the identity stem

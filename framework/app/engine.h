@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "framework/app/command_line.h"
+
+namespace triptych::app {
+
+/// Verbs that compute. Each returns the exit code; errors are thrown.
+int train(const CommandLine& command);
+int predict(const CommandLine& command);
+int evaluate(const CommandLine& command);
+int generate(const CommandLine& command);
+int render(const CommandLine& command);
+int describe(const CommandLine& command);
+int summary(const CommandLine& command);
+/// `compose --check`: the composed configuration against the schema.
+int check(const CommandLine& command);
+
+/// Runs the verb on the command line and turns exceptions into one line on stderr and the exit code.
+int run_engine(const std::vector<std::string>& words);
+
+}  // namespace triptych::app

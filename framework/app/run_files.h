@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "framework/config/node.h"
+#include "framework/learn/checkpoint.h"
+#include "framework/learn/experiment.h"
+#include "framework/report/run_record.h"
+
+namespace triptych::app {
+
+/// Version text of the program and its libraries, for `run.json`.
+std::map<std::string, std::string> library_versions();
+/// A run record filled with what this build and machine are.
+RunInfo run_info(const std::string& command_line, const config::Node& resolved, c10::Device device);
+
+/// Applies `threads` to LibTorch, ITK and own kernels, and deterministic algorithms.
+void apply_threads(std::int64_t threads);
+
+/// A finished or running training: its resolved configuration and a checkpoint.
+struct StoredRun {
+  std::filesystem::path folder;
+  config::Node resolved;
+  std::filesystem::path checkpoint;
+  TrainState state;
+};
+
+/// Opens `folder`; `which` is "best" or "last". Throws io_error naming what is missing, with a hint.
+StoredRun open_run(const std::filesystem::path& folder, const std::string& which);
+
+/// The trained model of a stored run, in inference mode, weights loaded, on the experiment's device.
+std::unique_ptr<Experiment> load_experiment(const StoredRun& run, const config::Node& changes);
+
+}  // namespace triptych::app

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/app/run_observer.h"
+
+#include <fstream>
+
+#include <ATen/ATen.h>
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include "framework/app/class_legend.h"
+#include "framework/core/file.h"
+#include "framework/report/line_chart.h"
+#include "framework/report/plane_row.h"
+#include "framework/report/tensorboard_sink.h"
+
+namespace triptych::app {
+namespace {
+
+/// Curves of a resumed run start with what metrics.jsonl already holds.
+std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> read_curves(const std::filesystem::path& path) {
+  std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> curves;
+  std::ifstream stream(path);
+  for (std::string line; std::getline(stream, line);) {
+    const nlohmann::json row = nlohmann::json::parse(line, nullptr, false);
+    if (!row.is_object()) continue;
+    for (const auto& [tag, value] : row.items()) {
+      if (tag == "step" || !value.is_number()) continue;
+      curves[tag].first.push_back(row.value("step", 0.0));
+      curves[tag].second.push_back(value.get<double>());
+    }
+  }
+  return curves;
+}
+
+SliceView panel(const std::string& name, FloatImage image, LabelImage labels, const Geometry& geometry) {
+  SliceView view;
+  view.name = name;
+  view.spacing = {geometry.spacing[0], geometry.spacing[1], geometry.spacing_known};
+  view.image = std::move(image);
+  view.labels = std::move(labels);
+  return view;
+}
+
+}  // namespace
+
+RunObserver::RunObserver(std::filesystem::path folder, std::optional<std::int64_t> resume_step) : folder_(std::move(folder)) {
+  sinks_.add(std::make_unique<JsonlSink>(folder_ / "metrics.jsonl", resume_step));
+  sinks_.add(std::make_unique<CsvSink>(folder_ / "metrics.csv", resume_step));
+  sinks_.add(std::make_unique<TensorBoardSink>(folder_ / "tb", resume_step));
+  if (resume_step) curves_ = read_curves(folder_ / "metrics.jsonl");
+}
+
+void RunObserver::on_metrics(std::int64_t step,
+                             const std::string& phase,
+                             const std::vector<std::pair<std::string, double>>& values) {
+  MetricRow row;
+  row.step = step;
+  row.values = values;
+  row.phase = phase;
+  sinks_.write(row);
+  for (const auto& [tag, value] : values) {
+    curves_[tag].first.push_back(static_cast<double>(step));
+    curves_[tag].second.push_back(value);
+  }
+  if (phase != "train") {
+    sinks_.flush();
+    draw_curves();
+  }
+}
+
+void RunObserver::on_predictions(std::int64_t step,
+                                 const ExperimentTask& task,
+                                 const Batch& batch,
+                                 const at::Tensor& activated) {
+  const ClassTable& classes = task.task->context().classes;
+  const bool labelled = batch.has("label") && activated.size(1) == classes.size();
+  if (!batch.has("image")) return;
+  const BatchEntry& image = batch.at("image");
+  for (std::int64_t item = 0; item < activated.size(0); ++item) {
+    const Geometry& geometry = image.geometry[static_cast<std::size_t>(item)];
+    const at::Tensor grey = image.data[item];
+    const std::int64_t middle = grey.size(1) / 2;
+    const std::int64_t out = activated.size(2) / 2;
+    std::vector<SliceView> panels;
+    if (labelled) {
+      const at::Tensor predicted = activated[item].argmax(0, true);
+      panels.push_back(panel("image", slice_of(grey, middle), {}, geometry));
+      panels.push_back(panel("prediction", slice_of(grey, middle), label_slice_of(predicted, out), geometry));
+      panels.push_back(panel("reference", slice_of(grey, middle), label_slice_of(batch.at("label").data[item], out), geometry));
+    } else {
+      panels.push_back(panel("input", slice_of(grey, middle), {}, geometry));
+      panels.push_back(panel("prediction", slice_of(activated[item], out), {}, geometry));
+    }
+    const Picture picture = draw_row(panels, labelled ? legend_of(classes) : std::vector<LegendClass>{}, {},
+                                     fmt::format("{} step {}", batch.ids[static_cast<std::size_t>(item)], step));
+    write_png(folder_ / "pictures" / task.key / fmt::format("step_{:07}_{}.png", step, item), picture);
+    sinks_.write_picture(step, fmt::format("image/{}/{}", task.key, item), picture);
+  }
+}
+
+void RunObserver::on_checkpoint(std::int64_t, const std::filesystem::path&, bool) { sinks_.flush(); }
+
+void RunObserver::draw_curves() {
+  LineChart losses{.title = "Loss", .x_label = "optimiser step", .y_label = "loss", .log_y = true};
+  LineChart metrics{.title = "Validation metrics", .x_label = "optimiser step", .y_label = "value"};
+  for (const auto& [tag, points] : curves_) {
+    const bool mean = tag.ends_with("/mean");
+    if (tag.starts_with("loss/")) {
+      losses.series.push_back({.name = tag, .x = points.first, .y = points.second,
+                               .best = tag == "loss/val" ? Best::kLowest : Best::kNone});
+    } else if (tag.starts_with("metric/") && mean && tag.find("mm/") == std::string::npos) {
+      metrics.series.push_back({.name = tag, .x = points.first, .y = points.second, .best = Best::kHighest});
+    }
+  }
+  write_file_atomically(folder_ / "curves.svg", svg_of(losses));
+  if (!metrics.series.empty()) write_file_atomically(folder_ / "metrics.svg", svg_of(metrics));
+}
+
+std::map<std::string, std::string> RunObserver::finish() {
+  sinks_.flush();
+  draw_curves();
+  std::map<std::string, std::string> charts;
+  for (const char* name : {"curves.svg", "metrics.svg"}) {
+    if (std::filesystem::exists(folder_ / name)) charts[name] = read_file(folder_ / name);
+  }
+  return charts;
+}
+
+}  // namespace triptych::app

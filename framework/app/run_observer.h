@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "framework/learn/trainer.h"
+#include "framework/report/metric_sink.h"
+
+namespace triptych::app {
+
+/// Turns what the trainer tells into files of the run directory: metrics.jsonl, metrics.csv, TensorBoard events (tb/),
+/// pictures/<task>/*.png of validation items, curves.svg.
+class RunObserver final : public TrainingObserver {
+ public:
+  /// `resume_step`: keep rows up to that step.
+  RunObserver(std::filesystem::path folder, std::optional<std::int64_t> resume_step);
+
+  void on_metrics(std::int64_t step,
+                  const std::string& phase,
+                  const std::vector<std::pair<std::string, double>>& values) override;
+  void on_predictions(std::int64_t step,
+                      const ExperimentTask& task,
+                      const Batch& batch,
+                      const at::Tensor& activated) override;
+  void on_checkpoint(std::int64_t step, const std::filesystem::path& folder, bool best) override;
+
+  /// Draws the curves once more and flushes; the SVG texts by file name.
+  std::map<std::string, std::string> finish();
+
+ private:
+  void draw_curves();
+
+  std::filesystem::path folder_;
+  MultiSink sinks_;
+  std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> curves_;
+};
+
+}  // namespace triptych::app

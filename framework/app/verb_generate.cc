@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <filesystem>
+
+#include <ATen/ATen.h>
+
+#include "framework/app/composed.h"
+#include "framework/app/engine.h"
+#include "framework/app/run_files.h"
+#include "framework/config/fields.h"
+#include "framework/config/yaml_writer.h"
+#include "framework/core/error.h"
+#include "framework/core/file.h"
+#include "framework/core/progress.h"
+#include "framework/core/stop.h"
+#include "framework/data/dataset.h"
+#include "framework/image/io.h"
+
+namespace triptych::app {
+namespace fs = std::filesystem;
+namespace {
+
+struct GenerateConfig {
+  config::Node dataset;
+  std::string output;
+  std::string format = ".nii.gz";
+  std::vector<std::string> splits = {"train", "validation", "test"};
+  std::int64_t limit = 0;
+  std::int64_t threads = 0;
+
+  void visit(auto& field) {
+    field("dataset", dataset, "data set to write (group `dataset`)", config::Need::kRequired);
+    field("output", output, "folder to write to; must be new or empty", config::Need::kRequired);
+    field("format", format, "file format of volumes", config::OneOf{".nii.gz", ".nii", ".mha", ".nrrd"});
+    field("splits", splits, "splits to write", config::OneOf{"train", "validation", "test"});
+    field("limit", limit, "samples of each split; 0 = all", config::AtLeast{0});
+    field("threads", threads, "threads; 0 = all cores", config::AtLeast{0});
+  }
+};
+
+std::string points_csv(const Entry& entry) {
+  const at::Tensor points = entry.data.to(at::kDouble).contiguous();
+  std::string text = "id,x_lps_mm,y_lps_mm,z_lps_mm\n";
+  const auto* values = points.data_ptr<double>();
+  for (std::int64_t i = 0; i < points.size(0); ++i) {
+    text += fmt::format("{},{},{},{}\n", i, values[3 * i], values[3 * i + 1], values[3 * i + 2]);
+  }
+  return text;
+}
+
+/// Writes one entry and returns its file name.
+std::string write_entry(const fs::path& folder, const std::string& name, const Entry& entry, const std::string& format, const ClassTable& classes) {
+  if (entry.kind == EntryKind::kPoints) {
+    write_file_atomically(folder / (name + ".csv"), points_csv(entry));
+    return name + ".csv";
+  }
+  if (entry.kind == EntryKind::kProjections) {
+    throw data_error(fmt::format("entry '{}': projections cannot be written yet", name));
+  }
+  const std::string file = name + format;
+  const Volume volume{entry.data, entry.geometry, entry.modality, {}};
+  if (entry.kind == EntryKind::kLabel) {
+    write_labels((folder / file).string(), volume, classes);
+  } else {
+    write_volume((folder / file).string(), volume);
+  }
+  return file;
+}
+
+/// Classes as the data set `volume_files` reads them.
+config::Node class_nodes(const ClassTable& classes) {
+  config::Node list = config::Node::list();
+  for (std::size_t index = 0; index < classes.classes.size(); ++index) {
+    const LabelClass& entry = classes.classes[index];
+    config::Node node = config::Node::map();
+    node.set("value", config::Node(static_cast<std::int64_t>(index)));
+    node.set("name", config::Node(entry.name));
+    node.set("color", config::Node(fmt::format("#{:02x}{:02x}{:02x}", entry.color[0], entry.color[1], entry.color[2])));
+    list.as_list().push_back(std::move(node));
+  }
+  return list;
+}
+
+}  // namespace
+
+int generate(const CommandLine& command) {
+  const config::Node composed = compose_resolved(command);
+  const auto config = config::read<GenerateConfig>(composed);
+  config::Problems problems;
+  {
+    const auto scope = problems.enter("dataset", config.dataset);
+    DatasetRegistry::instance().check(config.dataset, problems);
+  }
+  problems.throw_if_any();
+  apply_threads(config.threads);
+  const fs::path output = config.output;
+  if (fs::exists(output) && !fs::is_empty(output)) {
+    throw usage_error(fmt::format("output: '{}' exists and is not empty", config.output), "name a new folder");
+  }
+  const auto dataset = DatasetRegistry::instance().create(config.dataset);
+
+  std::vector<std::pair<std::string, std::size_t>> jobs;
+  for (const std::string& split : config.splits) {
+    std::vector<std::size_t> samples = dataset->split(split);
+    if (config.limit > 0 && static_cast<std::int64_t>(samples.size()) > config.limit) samples.resize(static_cast<std::size_t>(config.limit));
+    for (const std::size_t sample : samples) jobs.emplace_back(split, sample);
+  }
+  config::Node manifest = config::Node::map();
+  manifest.set("classes", class_nodes(dataset->classes()));
+  config::Node rows = config::Node::list();
+  Progress progress("generate", static_cast<std::int64_t>(jobs.size()));
+  for (std::size_t job = 0; job < jobs.size(); ++job) {
+    if (const int signal = stop_requested()) return stop_exit_code(signal);
+    const SampleSpec& spec = dataset->samples()[jobs[job].second];
+    config::Node row = config::Node::map();
+    row.set("sample", config::Node(spec.id));
+    row.set("split", config::Node(jobs[job].first));
+    for (const EntrySpec& entry : spec.entries) {
+      const Entry data = dataset->read_all(jobs[job].second, entry.name);
+      const std::string file = write_entry(output / spec.id, entry.name, data, config.format, dataset->classes());
+      row.set(entry.name, config::Node(spec.id + "/" + file));
+    }
+    rows.as_list().push_back(std::move(row));
+    progress.update(static_cast<std::int64_t>(job) + 1, spec.id);
+  }
+  progress.finish();
+  manifest.set("samples", std::move(rows));
+  write_file_atomically(output / "dataset.yaml", config::to_yaml(composed));
+  write_file_atomically(output / "manifest.yaml", config::to_yaml(manifest));
+  std::printf("%s\n", (output / "manifest.yaml").c_str());
+  return 0;
+}
+
+}  // namespace triptych::app
