@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/image/distance_map.h"
 
+#include "framework/core/error.h"
+#include "framework/core/shape.h"
+
 #include <algorithm>
 
 #include <ATen/ATen.h>
 #include <itkImage.h>
 #include <itkImportImageFilter.h>
 #include <itkSignedMaurerDistanceMapImageFilter.h>
-
-#include "framework/core/error.h"
-#include "framework/core/shape.h"
 
 namespace triptych {
 

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "framework/image/class_table.h"
+#include "framework/image/io.h"
+#include "framework/image/voxel_type.h"
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+/// What a file format implements; io.cc chooses the format and does the rest (checks, spacing,
+/// colour, cropping).
+namespace triptych {
+
+/// An open image. Reading one region must not need more memory than that region where the format
+/// allows it.
+class ImageReader {
+ public:
+  virtual ~ImageReader() = default;
+
+  /// As the file states it, before ReadOptions::spacing_mm.
+  const VolumeHeader& header() const { return header_; }
+  /// Voxels [C, D, H, W] of a region inside the geometry's shape.
+  virtual at::Tensor read(const Region& region) = 0;
+  /// Checks without reading voxels what opening did not: that all data are there, that all slices
+  /// fit.
+  virtual void check_complete() {}
+  /// What the file says about its origin, such as the DICOM modality.
+  virtual std::map<std::string, std::string> metadata() const { return {}; }
+
+ protected:
+  VolumeHeader header_;
+};
+
+std::unique_ptr<ImageReader> open_itk_file(const std::filesystem::path& file,
+                                           const ReadOptions& options);
+std::unique_ptr<ImageReader> open_dicom_series(const std::filesystem::path& folder,
+                                               const ReadOptions& options);
+std::unique_ptr<ImageReader> open_tiff(const std::filesystem::path& file,
+                                       const ReadOptions& options);
+std::unique_ptr<ImageReader> open_slice_stack(const std::filesystem::path& folder,
+                                              const ReadOptions& options);
+std::unique_ptr<ImageReader> open_hdf5(const std::filesystem::path& file,
+                                       const std::string& dataset,
+                                       const ReadOptions& options);
+/// A file by its extension, not a folder.
+std::unique_ptr<ImageReader> open_file(const std::filesystem::path& file,
+                                       const ReadOptions& options);
+
+/// True for a folder that holds DICOM files.
+bool holds_dicom(const std::filesystem::path& folder);
+
+/// What is written: a volume, the type of its voxels in the file, and for label maps their classes.
+struct WriteRequest {
+  const Volume& volume;
+  VoxelType type;
+  bool labels = false;
+  const ClassTable* classes = nullptr;
+};
+
+void write_itk_file(const std::filesystem::path& target, const WriteRequest& request);
+void write_tiff(const std::filesystem::path& target, const WriteRequest& request);
+void write_slice_stack(const std::filesystem::path& folder, const WriteRequest& request);
+void write_hdf5(const std::filesystem::path& target,
+                const std::string& dataset,
+                const WriteRequest& request);
+
+/// Slicer's segmentation fields for the header of a `.seg.nrrd`, as key and value.
+std::vector<std::pair<std::string, std::string>> segment_fields(const Volume& labels,
+                                                                const ClassTable& classes);
+
+}  // namespace triptych
