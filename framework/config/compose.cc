@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/config/compose.h"
+
+#include "framework/config/hydra_settings.h"
+#include "framework/config/merge.h"
+#include "framework/config/override_apply.h"
+#include "framework/config/sweep.h"
+#include "framework/core/error.h"
+#include "framework/core/suggest.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace triptych::config {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// `hydra.searchpath`, from the command line or the primary configuration, adds folders.
+void extend_search_path(ConfigRepository& repository,
+                        const ConfigFile* primary,
+                        const std::vector<Override>& overrides) {
+  Node paths;
+  if (primary != nullptr) {
+    if (const Node* found = primary->body.find("hydra.searchpath")) paths = *found;
+  }
+  for (const Override& override_word : overrides) {
+    if (override_word.key == "hydra.searchpath" && !override_word.is_sweep())
+      paths = override_word.node();
+  }
+  if (paths.is_null()) return;
+  if (!paths.is_list()) {
+    throw ConfigError("config_not_found",
+                      fmt::format("{}: hydra.searchpath must be a list of texts, got {}",
+                                  paths.mark().text(),
+                                  paths.brief()));
+  }
+  for (const Node& path : paths.as_list()) {
+    std::string directory = path.as_string();
+    if (directory.starts_with("file://")) directory.erase(0, 7);
+    repository.append({directory, "hydra.searchpath"});
+  }
+}
+
+const ConfigFile* load_primary(ConfigRepository& repository, const std::string& name) {
+  const ConfigFile* primary = repository.load(name);
+  if (primary != nullptr && !primary->body.is_map()) {
+    throw ConfigError("primary_not_a_map",
+                      fmt::format("{}: the primary configuration must be a map, got {}",
+                                  primary->body.mark().text(),
+                                  primary->body.brief()));
+  }
+  return primary;
+}
+
+/// Merges the bodies in the order of the steps.
+Node merge_steps(const std::vector<DefaultsStep>& steps, ConfigRepository& repository) {
+  Node root = Node::map();
+  root.set("hydra", hydra_defaults());
+  for (const DefaultsStep& step : steps) {
+    const ConfigFile* file = repository.load(step.config);
+    if (file->body.is_scalar()) {
+      throw ConfigError("bad_defaults_item",
+                        fmt::format("{}: a configuration must be a map or a list, got {}",
+                                    file->body.mark().text(),
+                                    file->body.brief()));
+    }
+    merge(root, embed(file->body, step.package), root);
+  }
+  return root;
+}
+
+Composition compose_with(ConfigRepository& repository, const ComposeRequest& request) {
+  Composition composition;
+  composition.now = request.now != 0 ? request.now : std::time(nullptr);
+  composition.overrides = parse_overrides(request.overrides, request.first_word);
+  const ConfigFile* primary = load_primary(repository, request.config_name);
+  extend_search_path(repository, primary, composition.overrides);
+  if (!request.multirun) refuse_sweeps(composition.overrides);
+  DefaultsResult defaults =
+      expand_defaults(repository, request.config_name, composition.overrides, request.multirun);
+  Node root = merge_steps(defaults.steps, repository);
+  const ResolveContext context{.hydra = nullptr, .now = composition.now, .warnings = nullptr};
+  for (const Override& override_word : defaults.value_overrides)
+    apply_override(root, override_word, context);
+  composition.steps = std::move(defaults.steps);
+  composition.choices = std::move(defaults.choices);
+  const Node* hydra = root.child("hydra");
+  composition.hydra = hydra != nullptr && hydra->is_map() ? *hydra : hydra_defaults();
+  root.erase("hydra");
+  composition.config = std::move(root);
+  fill_hydra(composition.hydra, request, composition, repository);
+  return composition;
+}
+
+/// The configuration with `hydra` beside it, as interpolations see it.
+Node with_hydra(const Composition& composition) {
+  Node root = composition.config;
+  root.set("hydra", composition.hydra);
+  return root;
+}
+
+ResolveContext context_of(const Composition& composition, std::vector<std::string>* warnings) {
+  return {.hydra = &composition.hydra, .now = composition.now, .warnings = warnings};
+}
+
+fs::path shipped_experiments(const fs::path& executable) {
+  std::error_code ignored;
+  const fs::path folder = fs::weakly_canonical(executable, ignored).parent_path();
+  for (const fs::path& candidate :
+       {folder / "../../experiments", folder / "../share/triptych/experiments"}) {
+    if (fs::is_regular_file(candidate / "config.yaml", ignored))
+      return candidate.lexically_normal();
+  }
+#ifdef TRIPTYCH_SOURCE_DIR
+  return fs::path(TRIPTYCH_SOURCE_DIR) / "experiments";
+#else
+  return "experiments";
+#endif
+}
+
+}  // namespace
+
+Composition compose(const ComposeRequest& request) {
+  ConfigRepository repository(request.search_path);
+  return compose_with(repository, request);
+}
+
+Node resolve(const Composition& composition, std::vector<std::string>* warnings) {
+  // `hydra` is there for interpolations but not resolved itself: it may be unfinished.
+  return resolve_without(with_hydra(composition), "hydra", context_of(composition, warnings));
+}
+
+Node resolve_at(const Composition& composition, std::string_view path) {
+  return resolve_at(with_hydra(composition), path, context_of(composition, nullptr));
+}
+
+Node resolve_hydra(const Composition& composition, std::string_view path) {
+  return resolve_at(composition, fmt::format("hydra.{}", path));
+}
+
+std::vector<SweepJob> compose_sweep(const ComposeRequest& request) {
+  ComposeRequest master = request;
+  master.multirun = true;
+  if (master.now == 0) master.now = std::time(nullptr);
+  ConfigRepository repository(request.search_path);
+  const Composition composed = compose_with(repository, master);
+  std::vector<std::string> hydra_words;
+  std::vector<Override> task_words;
+  for (const Override& override_word : composed.overrides) {
+    if (override_word.concerns_hydra()) {
+      if (override_word.is_sweep()) {
+        throw ConfigError("sweep_not_enumerable",
+                          fmt::format("{}: the settings of hydra are the same for all jobs",
+                                      override_word.place()));
+      }
+      hydra_words.push_back(override_word.word);
+    } else {
+      task_words.push_back(override_word);
+    }
+  }
+  std::vector<SweepJob> jobs;
+  for (std::vector<std::string>& words : expand_sweep(task_words, repository)) {
+    ComposeRequest job = master;
+    job.multirun = false;
+    job.overrides = hydra_words;
+    job.overrides.insert(job.overrides.end(), words.begin(), words.end());
+    Composition composition = compose(job);
+    composition.hydra.set_path("job.num", Node(static_cast<std::int64_t>(jobs.size())));
+    composition.hydra.set_path("job.id", Node(std::to_string(jobs.size())));
+    composition.hydra.set_path("mode", Node("MULTIRUN"));
+    jobs.push_back({std::move(words), std::move(composition)});
+  }
+  return jobs;
+}
+
+std::vector<SearchEntry> default_search_path(const fs::path& config_dir,
+                                             const fs::path& executable) {
+  std::vector<SearchEntry> path;
+  if (!config_dir.empty()) path.push_back({config_dir, "--config-dir"});
+  if (const char* variable = std::getenv("TRIPTYCH_CONFIG_PATH")) {
+    std::string_view rest = variable;
+    while (!rest.empty()) {
+      const std::size_t end = std::min(rest.find(':'), rest.size());
+      if (end > 0) path.push_back({fs::path(rest.substr(0, end)), "TRIPTYCH_CONFIG_PATH"});
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+  }
+  path.push_back({shipped_experiments(executable), "triptych"});
+  return path;
+}
+
+}  // namespace triptych::config
