@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/ops/tissue_scan.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace triptych {
+namespace {
+
+float f(double value) { return static_cast<float>(value); }
+
+/// Grey value of each tissue, in the order of Tissue, and how much the texture changes it.
+struct Palette {
+  std::array<float, kTissues> grey;
+  std::array<float, kTissues> texture;
+};
+
+// Degradation products run from just below the residual material to the grey of bone (texture 0 to
+// 1).
+constexpr Palette kSrct = {{0.06F, 0.26F, 0.20F, 0.68F, 0.36F, 0.40F, 0.16F, 0.44F},
+                           {0.00F, 0.020F, 0.025F, 0.03F, 0.00F, 0.30F, 0.00F, 0.00F}};
+constexpr Palette kLabct = {{0.02F, 0.24F, 0.20F, 0.80F, 0.70F, 0.50F, 0.30F, 0.62F},
+                            {0.00F, 0.015F, 0.015F, 0.04F, 0.00F, 0.15F, 0.00F, 0.00F}};
+// Protons: fatty marrow bright, muscle and fluid grey, mineral and metal dark; corrosion products
+// hold some water.
+constexpr Palette kMri = {{0.01F, 0.50F, 0.85F, 0.10F, 0.10F, 0.16F, 0.30F, 0.02F},
+                          {0.00F, 0.05F, 0.05F, 0.01F, 0.00F, -0.06F, 0.00F, 0.00F}};
+// Contrast scales differences about this grey.
+constexpr float kMiddle = 0.4F;
+
+ScalarGrid paint(const TissueGrid& sample, const Palette& palette, double contrast) {
+  ScalarGrid image{sample.geometry, std::vector<float>(sample.tissue.size())};
+  for_each_row(sample.geometry, [&](const GridRow& row) {
+    for (std::int64_t i = row.offset; i < row.offset + row.length; ++i) {
+      const std::uint8_t tissue = sample.tissue[i];
+      const float grey = palette.grey[tissue] + palette.texture[tissue] * sample.texture[i];
+      image.values[i] = kMiddle + f(contrast) * (grey - kMiddle);
+    }
+  });
+  return image;
+}
+
+// Partial volume of coarse voxels: a Gaussian of the voxel's own standard deviation keeps aliasing
+// out.
+ScalarGrid coarsened(ScalarGrid image, const Geometry& target) {
+  std::array<double, 3> sigma{};
+  for (int axis = 0; axis < 3; ++axis) {
+    const double factor = target.spacing[2 - axis] / image.geometry.spacing[2 - axis];
+    sigma[static_cast<std::size_t>(axis)] = 0.5 * std::sqrt(std::max(0.36, factor * factor - 1.0));
+  }
+  blur(image, sigma);
+  return sample_linear(image, target);
+}
+
+ScalarGrid fraction_of(const TissueGrid& sample, Tissue tissue) {
+  ScalarGrid image{sample.geometry, std::vector<float>(sample.tissue.size())};
+  for (std::size_t i = 0; i < sample.tissue.size(); ++i) {
+    image.values[i] = sample.tissue[i] == static_cast<std::uint8_t>(tissue) ? 1.0F : 0.0F;
+  }
+  return image;
+}
+
+double field_of_view_mm(const Geometry& geometry) {
+  double least = 1e30;
+  for (int axis = 0; axis < 3; ++axis) {
+    least = std::min(least, geometry.spacing[2 - axis] * static_cast<double>(geometry.shape[axis]));
+  }
+  return least;
+}
+
+}  // namespace
+
+std::int64_t label_of(Tissue tissue) {
+  switch (tissue) {
+    case Tissue::kBone:
+    case Tissue::kLacuna:
+      return 1;
+    case Tissue::kDegradation:
+    case Tissue::kCrack:
+      return 2;
+    case Tissue::kResidual:
+      return 3;
+    default:
+      return 0;
+  }
+}
+
+bool within_grid(const Geometry& grid, const Eigen::Vector3d& world_mm) {
+  const Eigen::Array3d index = grid.index_from_world(world_mm).array();
+  const Eigen::Array3d last(grid.shape[2] - 1, grid.shape[1] - 1, grid.shape[0] - 1);
+  return (index >= 0.0).all() && (index <= last).all();
+}
+
+std::vector<Eigen::Vector3d> border_points(
+    const TissueGrid& sample,
+    std::int64_t count,
+    const std::function<bool(const Eigen::Vector3d&)>& accept,
+    RandomStream stream) {
+  constexpr std::int64_t kTriesPerPoint = 20000;
+  const Geometry& g = sample.geometry;
+  const Index3 stride{g.shape[1] * g.shape[2], g.shape[2], 1};
+  const auto label = [&](std::int64_t index) {
+    return label_of(static_cast<Tissue>(sample.tissue[index]));
+  };
+  std::vector<Eigen::Vector3d> points;
+  for (std::int64_t tries = 0; tries < kTriesPerPoint * count; ++tries) {
+    const auto axis = static_cast<std::size_t>(stream.integer(3));
+    Index3 voxel{};
+    for (std::size_t i = 0; i < 3; ++i) voxel[i] = stream.integer(g.shape[i] - (i == axis ? 1 : 0));
+    const std::int64_t here = voxel[0] * stride[0] + voxel[1] * stride[1] + voxel[2];
+    if (label(here) == label(here + stride[axis])) continue;
+    Eigen::Vector3d index(voxel[2], voxel[1], voxel[0]);
+    index[2 - static_cast<Eigen::Index>(axis)] += 0.5;
+    const Eigen::Vector3d world = g.world_from_index(index);
+    if (!accept(world)) continue;
+    points.push_back(world);
+    if (static_cast<std::int64_t>(points.size()) == count) return points;
+  }
+  return {};
+}
+
+Geometry labct_grid(const Geometry& fine, const LabctScan& scan) {
+  return fine.resampled_to(scan.factor * fine.spacing);
+}
+
+Geometry mri_grid(const Geometry& fine, const MriScan& scan) {
+  const Eigen::Vector3d factor(scan.factor[2], scan.factor[1], scan.factor[0]);
+  return fine.resampled_to(factor.cwiseProduct(fine.spacing));
+}
+
+ScalarGrid srct_image(const TissueGrid& sample, const SrctScan& scan) {
+  ScalarGrid image = paint(sample, kSrct, scan.contrast);
+  blur(image, {scan.blur_voxel, scan.blur_voxel, scan.blur_voxel});
+  return image;
+}
+
+ScalarGrid labct_image(const TissueGrid& sample, const LabctScan& scan) {
+  return coarsened(paint(sample, kLabct, scan.contrast), labct_grid(sample.geometry, scan));
+}
+
+ScalarGrid mri_image(const TissueGrid& sample, const MriScan& scan) {
+  return coarsened(paint(sample, kMri, scan.contrast), mri_grid(sample.geometry, scan));
+}
+
+void corrupt_srct(ScalarGrid& image, const SrctScan& scan, RandomStream stream) {
+  enhance_edges(image, scan.edges);
+  add_rings(image, scan.rings, stream.derive("rings"));
+  add_white_noise(image, scan.noise, stream.derive("noise"));
+}
+
+void corrupt_labct(ScalarGrid& image,
+                   const TissueGrid& sample,
+                   const LabctScan& scan,
+                   RandomStream stream) {
+  const ScalarGrid metal = coarsened(fraction_of(sample, Tissue::kResidual), image.geometry);
+  BeamErrors errors;
+  errors.hardening = scan.hardening;
+  errors.metal_factor = scan.metal_streaks;
+  errors.noise = scan.noise;
+  errors.views_per_pixel = scan.views_per_pixel;
+  add_beam_errors(image, metal.values, errors, stream.derive("beam"));
+}
+
+void corrupt_mri(ScalarGrid& image,
+                 const TissueGrid& sample,
+                 const MriScan& scan,
+                 RandomStream stream) {
+  ScalarGrid distance = coarsened({sample.geometry, sample.implant_distance}, image.geometry);
+  const auto reach = f(scan.void_size * field_of_view_mm(sample.geometry));
+  const NoiseField shape(stream.derive("void"), 0.3 * field_of_view_mm(sample.geometry));
+  if (reach > 0.0F) {
+    for_each_row(image.geometry, [&](const GridRow& row) {
+      for (std::int64_t w = 0; w < row.length; ++w) {
+        // Dephased signal near the metal, and some of it piled up as a bright rim where it is
+        // mapped to.
+        const float away =
+            distance.values[row.offset + w] / (reach * std::exp(0.3F * shape.at(row.at(w))));
+        const float lost = away <= 0.0F ? 1.0F : std::exp(-away * away);
+        const float rim = 0.35F * std::exp(-4.0F * (away - 2.0F) * (away - 2.0F));
+        image.values[row.offset + w] *= (1.0F - lost) * (1.0F + rim);
+      }
+    });
+  }
+  apply_bias_field(image, scan.bias, stream.derive("bias"));
+  make_rician(image, scan.noise, stream.derive("noise"));
+}
+
+}  // namespace triptych
