@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,9 @@ int describe(const CommandLine& command);
 int summary(const CommandLine& command);
 /// `compose --check`: the composed configuration against the schema.
 int check(const CommandLine& command);
+
+/// Runs `work`; an exception becomes one line on stderr and its exit code.
+int guarded(const std::function<int()>& work);
 
 /// Runs the verb on the command line and turns exceptions into one line on stderr and the exit code.
 int run_engine(const std::vector<std::string>& words);

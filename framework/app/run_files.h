@@ -2,7 +2,7 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
+#include <memory>
 #include <string>
 
 #include "framework/config/node.h"
@@ -12,10 +12,8 @@
 
 namespace triptych::app {
 
-/// Version text of the program and its libraries, for `run.json`.
-std::map<std::string, std::string> library_versions();
-/// A run record filled with what this build and machine are.
-RunInfo run_info(const std::string& command_line, const config::Node& resolved, c10::Device device);
+/// What this build is and which libraries it uses, for `run.json`.
+BuildRecord build_record();
 
 /// Applies `threads` to LibTorch, ITK and own kernels, and deterministic algorithms.
 void apply_threads(std::int64_t threads);

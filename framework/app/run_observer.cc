@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/run_observer.h"
 
+#include <cmath>
 #include <fstream>
 
 #include <ATen/ATen.h>
@@ -63,6 +64,7 @@ void RunObserver::on_metrics(std::int64_t step,
     curves_[tag].second.push_back(value);
   }
   if (phase != "train") {
+    last_validation_ = values;
     sinks_.flush();
     draw_curves();
   }
@@ -112,18 +114,19 @@ void RunObserver::draw_curves() {
       metrics.series.push_back({.name = tag, .x = points.first, .y = points.second, .best = Best::kHighest});
     }
   }
-  write_file_atomically(folder_ / "curves.svg", svg_of(losses));
-  if (!metrics.series.empty()) write_file_atomically(folder_ / "metrics.svg", svg_of(metrics));
+  charts_["curves.svg"] = svg_of(losses);
+  if (!metrics.series.empty()) charts_["metrics.svg"] = svg_of(metrics);
+  for (const auto& [name, svg] : charts_) write_file_atomically(folder_ / name, svg);
 }
 
-std::map<std::string, std::string> RunObserver::finish() {
+void RunObserver::finish() {
   sinks_.flush();
   draw_curves();
-  std::map<std::string, std::string> charts;
-  for (const char* name : {"curves.svg", "metrics.svg"}) {
-    if (std::filesystem::exists(folder_ / name)) charts[name] = read_file(folder_ / name);
+  nlohmann::ordered_json result = nlohmann::ordered_json::object();
+  for (const auto& [name, value] : last_validation_) {
+    if (std::isfinite(value)) result[name] = value;
   }
-  return charts;
+  write_file_atomically(folder_ / "result.json", result.dump(2) + "\n");
 }
 
 }  // namespace triptych::app

@@ -29,8 +29,11 @@ class RunObserver final : public TrainingObserver {
                       const at::Tensor& activated) override;
   void on_checkpoint(std::int64_t step, const std::filesystem::path& folder, bool best) override;
 
-  /// Draws the curves once more and flushes; the SVG texts by file name.
-  std::map<std::string, std::string> finish();
+  /// Draws the curves once more, flushes, and writes result.json: the values of the last validation.
+  void finish();
+  /// SVG texts by file name.
+  const std::map<std::string, std::string>& charts() const { return charts_; }
+  const std::vector<std::pair<std::string, double>>& last_validation() const { return last_validation_; }
 
  private:
   void draw_curves();
@@ -38,6 +41,8 @@ class RunObserver final : public TrainingObserver {
   std::filesystem::path folder_;
   MultiSink sinks_;
   std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> curves_;
+  std::map<std::string, std::string> charts_;
+  std::vector<std::pair<std::string, double>> last_validation_;
 };
 
 }  // namespace triptych::app

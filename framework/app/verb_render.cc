@@ -59,7 +59,7 @@ ClassTable classes_in(const at::Tensor& labels) {
 }  // namespace
 
 int render(const CommandLine& command) {
-  const auto config = config::read<RenderConfig>(words_to_node(command.words));
+  const auto config = config::read<RenderConfig>(words_to_node(command));
   ReadOptions options;
   options.color = ColorMode::kGrey;
   if (!config.spacing.empty()) options.spacing_mm = Eigen::Vector3d(config.spacing[0], config.spacing[1], config.spacing[2]);

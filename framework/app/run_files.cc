@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/app/run_files.h"
+
+#include "framework/config/yaml_reader.h"
+#include "framework/core/error.h"
+#include "framework/core/parallel.h"
+#include "framework/core/torch_compat.h"
+
+namespace triptych::app {
+namespace fs = std::filesystem;
+
+BuildRecord build_record() {
+  BuildRecord build;
+  build.version = TRIPTYCH_VERSION;
+  build.git_commit = TRIPTYCH_GIT_COMMIT;
+  build.git_dirty = TRIPTYCH_GIT_DIRTY;
+  build.build_type = TRIPTYCH_BUILD_TYPE;
+  build.compiler = fmt::format("gcc {}", __VERSION__);
+  build.libraries = {{"libtorch", torch_version()}, {"itk", TRIPTYCH_ITK_VERSION}, {"hdf5", TRIPTYCH_HDF5_VERSION}};
+  return build;
+}
+
+void apply_threads(std::int64_t threads) {
+  set_num_threads(static_cast<int>(threads));
+  set_torch_threads(num_threads());
+  set_deterministic();
+}
+
+StoredRun open_run(const fs::path& folder, const std::string& which) {
+  StoredRun run;
+  run.folder = folder;
+  const fs::path resolved = folder / "resolved.yaml";
+  if (!fs::exists(resolved)) {
+    throw io_error(fmt::format("{}: no run directory, resolved.yaml is missing", folder.string()),
+                   "run=<dir> names a folder that `triptych train` wrote, such as outputs/2026-01-31/12-00-00");
+  }
+  run.resolved = config::read_yaml_file(resolved.string());
+  run.checkpoint = folder / "checkpoints" / which;
+  if (!fs::exists(run.checkpoint)) {
+    throw io_error(fmt::format("{}: the run has no checkpoint '{}' yet", folder.string(), which),
+                   "wait for the first validation, or continue the run with train resume=<dir>");
+  }
+  run.state = read_train_state(run.checkpoint);
+  return run;
+}
+
+std::unique_ptr<Experiment> load_experiment(const StoredRun& run, const config::Node& changes) {
+  config::Node resolved = run.resolved;
+  for (const config::Entry& change : changes.as_map()) {
+    if (change.value.is_map()) {
+      for (const config::Entry& inner : change.value.as_map()) {
+        resolved.set_path(change.key.text() + "." + inner.key.text(), inner.value);
+      }
+    } else {
+      resolved.set(change.key, change.value);
+    }
+  }
+  Experiment::check(resolved);
+  auto experiment = std::make_unique<Experiment>(resolved, false, &run.state);
+  load_module(experiment->model(), read_model_state(run.checkpoint), "", run.checkpoint.string());
+  experiment->model().to(experiment->device());
+  experiment->model().prepare_inference();
+  return experiment;
+}
+
+}  // namespace triptych::app

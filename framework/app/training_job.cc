@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/app/training_job.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <optional>
+
+#include "framework/app/run_files.h"
+#include "framework/app/run_observer.h"
+#include "framework/config/yaml_writer.h"
+#include "framework/core/error.h"
+#include "framework/core/file.h"
+#include "framework/core/log.h"
+#include "framework/core/parallel.h"
+#include "framework/core/progress.h"
+#include "framework/core/stop.h"
+#include "framework/core/torch_compat.h"
+#include "framework/learn/trainer.h"
+#include "framework/report/html_report.h"
+
+namespace triptych::app {
+namespace fs = std::filesystem;
+namespace {
+
+/// All faults of all data sets at once, before the first step.
+void verify_datasets(const Experiment& experiment) {
+  std::vector<std::string> faults;
+  for (const auto& [name, node] : experiment.config().datasets) {
+    for (const std::string& fault : experiment.dataset(name)->verify()) faults.push_back(fault);
+  }
+  if (faults.empty()) return;
+  constexpr std::size_t kShown = 50;
+  std::string text = fmt::format("{} {} in the data:", faults.size(), faults.size() == 1 ? "fault" : "faults");
+  for (std::size_t i = 0; i < std::min(faults.size(), kShown); ++i) text += "\n" + faults[i];
+  if (faults.size() > kShown) text += fmt::format("\nand {} more", faults.size() - kShown);
+  throw data_error(text, "mend or leave out these files; nothing was trained");
+}
+
+void write_report(const fs::path& folder, const TrainingOutcome& outcome, const RunObserver& observer) {
+  HtmlReport report(fs::absolute(folder).filename().string(),
+                    fmt::format("{} optimiser steps in {}", outcome.step, duration_text(outcome.seconds)));
+  report.add_section("Curves");
+  for (const auto& [name, svg] : observer.charts()) report.add_chart(svg, name);
+  report.add_section("Last validation");
+  Table table({"metric", "value"}, 4);
+  for (const auto& [name, value] : observer.last_validation()) table.add_row({name, value});
+  report.add_table(table);
+  report.add_section("Record");
+  report.add_text("resolved configuration", read_file(folder / "resolved.yaml"));
+  report.add_text("run.json", read_file(folder / "run.json"));
+  report.write(folder / "report.html");
+}
+
+RunSetup run_setup(const CommandLine& command, const Experiment& experiment, const std::string& resolved_text) {
+  RunSetup setup;
+  setup.build = build_record();
+  setup.command_line = command.program_words;
+  setup.device = device_text(experiment.device());
+  setup.threads = num_threads();
+  setup.seed = static_cast<std::uint64_t>(experiment.config().seed);
+  setup.config_sha256 = sha256(resolved_text);
+  return setup;
+}
+
+std::string outcome_text(const TrainingOutcome& outcome) {
+  std::string text = fmt::format("{} steps in {}", outcome.step, duration_text(outcome.seconds));
+  if (outcome.best_step >= 0) text += fmt::format(", best validation {:.4f} at step {}", outcome.best_value, outcome.best_step);
+  return text + fmt::format(", {:.2f} % of the time waiting for the loader", 100.0 * outcome.wait_fraction);
+}
+
+int finish_run(const fs::path& folder, RunRecord& record, RunObserver& observer, const TrainingOutcome& outcome) {
+  observer.finish();
+  for (const char* name : {"metrics.jsonl", "metrics.csv", "checkpoints/best", "checkpoints/last"}) record.add_output(folder / name);
+  TRIPTYCH_LOG(info, "{}", outcome_text(outcome));
+  if (outcome.stop_signal != 0) {
+    const int code = stop_exit_code(outcome.stop_signal);
+    record.finish(RunStatus::kStopped, code, "stopped by a signal");
+    TRIPTYCH_LOG(info, "stopped with a checkpoint; continue with: triptych train resume={}", folder.string());
+    return code;
+  }
+  record.note("weights_sha256", weights_checksum(folder / "checkpoints" / "last"));
+  record.add_output(folder / "report.html");
+  record.finish(RunStatus::kDone, 0);
+  write_report(folder, outcome, observer);
+  std::printf("%s\n", folder.c_str());
+  return 0;
+}
+
+}  // namespace
+
+int run_training(const CommandLine& command, const config::Node& resolved, const fs::path& folder, bool resume) {
+  Experiment::check(resolved);
+  apply_threads(resolved.int_or("threads", 0));
+  fs::create_directories(folder);
+  log::set_file(folder / "train.log");
+  Experiment experiment(resolved, true);
+  verify_datasets(experiment);
+  if (!resume) write_file_atomically(folder / "resolved.yaml", config::to_yaml(resolved, {.origins = true}));
+
+  RunRecord record(folder / "run.json", run_setup(command, experiment, read_file(folder / "resolved.yaml")), resume);
+  try {
+    std::optional<std::int64_t> resume_step;
+    if (resume) resume_step = read_train_state(folder / "checkpoints" / "last").step;
+    RunObserver observer(folder, resume_step);
+    Trainer trainer(experiment, folder, &observer);
+    if (resume) TRIPTYCH_LOG(info, "continuing {} at step {}", folder.string(), trainer.resume());
+    return finish_run(folder, record, observer, trainer.run());
+  } catch (const std::exception& error) {
+    record.finish(RunStatus::kFailed, 1, message_without_backtrace(error));
+    throw;
+  }
+}
+
+}  // namespace triptych::app

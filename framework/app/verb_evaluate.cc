@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+
+#include <ATen/ATen.h>
+
+#include "framework/app/engine.h"
+#include "framework/app/run_files.h"
+#include "framework/app/volume_evaluation.h"
+#include "framework/config/fields.h"
+#include "framework/core/error.h"
+#include "framework/core/file.h"
+#include "framework/image/io.h"
+#include "framework/learn/label_metrics.h"
+#include "framework/report/matrix_chart.h"
+
+namespace triptych::app {
+namespace fs = std::filesystem;
+namespace {
+
+struct EvaluateConfig {
+  std::string run;
+  std::string task;
+  std::string checkpoint = "best";
+  std::string split = "test";
+  bool compare = false;
+  std::int64_t limit = 0;
+  std::string output;
+  std::map<std::string, std::string> input;
+  std::vector<double> spacing;
+  std::string device;
+  std::int64_t threads = 0;
+  config::Node infer;
+
+  void visit(auto& field) {
+    field("run", run, "run directory of a training; or input.prediction and input.reference");
+    field("task", task, "task of the run; may be left out when there is one");
+    field("checkpoint", checkpoint, "which weights", config::OneOf{"best", "last"});
+    field("split", split, "samples to evaluate", config::OneOf{"train", "validation", "test"});
+    field("compare", compare, "also score single plane sets, soft and majority voting over 3 and 9 sets, and Otsu's thresholds");
+    field("limit", limit, "samples; 0 = all", config::AtLeast{0});
+    field("output", output, "folder for metrics.json, metrics.md, metrics.csv and pictures; empty = <run>/evaluation/<split>");
+    field("input", input, "input.prediction=<file> input.reference=<file>: two label maps");
+    field("spacing", spacing, "voxel size in mm [x, y, z] for files that state none");
+    field("device", device, "device; empty = as in training");
+    field("threads", threads, "threads; 0 = all cores", config::AtLeast{0});
+    field("infer", infer, "keys of the group `infer` that differ from the training's");
+  }
+  void validate(config::Problems& problems) const {
+    const bool files = input.contains("prediction") && input.contains("reference");
+    if (run.empty() == !files) problems.add("run", "expects either run=<dir>, or input.prediction=<file> and input.reference=<file>");
+    if (!spacing.empty() && spacing.size() != 3) problems.add("spacing", "expects three values [x, y, z] in mm");
+  }
+};
+
+Table label_table(const ConfusionMatrix& confusion, const at::Tensor& predicted, const at::Tensor& reference, const Geometry& geometry) {
+  Table table({"class", "iou", "dice", "precision", "recall", "hd95_mm", "asd_mm"}, 4);
+  for (std::int64_t label = 0; label < confusion.classes(); ++label) {
+    const SurfaceDistance distance = surface_distance(predicted[0] == label, reference[0] == label, geometry);
+    table.add_row({label, confusion.iou(label), confusion.dice(label), confusion.precision(label), confusion.recall(label),
+                   distance.hd95, distance.average});
+  }
+  table.add_row({std::string("mean 1.."), confusion.foreground_mean(&ConfusionMatrix::iou), confusion.foreground_mean(&ConfusionMatrix::dice),
+                 confusion.foreground_mean(&ConfusionMatrix::precision), confusion.foreground_mean(&ConfusionMatrix::recall), {}, {}});
+  return table;
+}
+
+void write_tables(const fs::path& folder, const Table& summary, const Table& all) {
+  write_file_atomically(folder / "metrics.json", all.json() + "\n");
+  write_file_atomically(folder / "metrics.csv", all.csv());
+  write_file_atomically(folder / "metrics.md", summary.markdown());
+}
+
+int evaluate_files(const EvaluateConfig& config, bool json) {
+  ReadOptions options;
+  if (!config.spacing.empty()) options.spacing_mm = Eigen::Vector3d(config.spacing[0], config.spacing[1], config.spacing[2]);
+  const std::string& prediction_file = config.input.at("prediction");
+  const std::string& reference_file = config.input.at("reference");
+  const Volume prediction = read_labels(prediction_file, options);
+  const Volume reference = read_labels(reference_file, options);
+  check_same_grid(prediction.geometry, prediction_file, reference.geometry, reference_file);
+  const std::int64_t classes = 1 + std::max(prediction.data.max().item<std::int64_t>(), reference.data.max().item<std::int64_t>());
+  if (prediction.data.min().item<std::int64_t>() < 0) throw data_error(prediction_file + ": negative labels; expected values from 0");
+  ConfusionMatrix confusion(std::max<std::int64_t>(classes, 2));
+  confusion.add(prediction.data, reference.data);
+  const Table table = label_table(confusion, prediction.data, reference.data, reference.geometry);
+  if (!config.output.empty()) {
+    write_tables(config.output, table, table);
+    MatrixChart chart;
+    for (std::int64_t label = 0; label < confusion.classes(); ++label) {
+      chart.row_names.push_back(std::to_string(label));
+      for (std::int64_t other = 0; other < confusion.classes(); ++other) chart.values.push_back(static_cast<double>(confusion.count(label, other)));
+    }
+    chart.column_names = chart.row_names;
+    write_file_atomically(fs::path(config.output) / "confusion.svg", svg_of(chart));
+  }
+  std::fputs((json ? table.json() + "\n" : table.text()).c_str(), stdout);
+  return 0;
+}
+
+}  // namespace
+
+int evaluate(const CommandLine& command) {
+  const auto config = config::read<EvaluateConfig>(words_to_node(command));
+  apply_threads(config.threads);
+  if (config.run.empty()) return evaluate_files(config, command.json);
+  TrainedTask task = open_task(config.run, config.checkpoint, config.task, config.device, config.infer);
+  const fs::path folder = config.output.empty() ? fs::path(config.run) / "evaluation" / config.split : fs::path(config.output);
+  const std::vector<MethodScores> scores = evaluate_split(task, config.split, config.limit, config.compare, folder / "pictures");
+  const Table summary = score_table(scores, task.experiment->task(task.key).task->main_metric());
+  const Table all = metric_table(scores);
+  write_tables(folder, summary, all);
+  std::fputs((command.json ? all.json() + "\n" : summary.text()).c_str(), stdout);
+  return 0;
+}
+
+}  // namespace triptych::app

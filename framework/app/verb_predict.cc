@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+
+#include <ATen/ATen.h>
+
+#include "framework/app/engine.h"
+#include "framework/app/input_volume.h"
+#include "framework/app/run_files.h"
+#include "framework/app/trained_task.h"
+#include "framework/config/fields.h"
+#include "framework/core/error.h"
+#include "framework/core/file.h"
+#include "framework/core/log.h"
+#include "framework/core/progress.h"
+#include "framework/image/resample.h"
+
+namespace triptych::app {
+namespace fs = std::filesystem;
+namespace {
+
+struct PredictConfig {
+  std::string run;
+  std::string task;
+  std::string checkpoint = "best";
+  std::map<std::string, std::string> input;
+  std::string output;
+  std::vector<double> spacing;
+  std::string device;
+  std::int64_t threads = 0;
+  config::Node infer;
+
+  void visit(auto& field) {
+    field("run", run, "run directory of a training", config::Need::kRequired);
+    field("task", task, "task of the run; may be left out when there is one");
+    field("checkpoint", checkpoint, "which weights", config::OneOf{"best", "last"});
+    field("input", input, "input.image=<file>: any readable volume, a folder of slices, or file.h5:/dataset", config::Need::kRequired);
+    field("output", output, "file for the labels, or a folder for everything in infer.outputs", config::Need::kRequired);
+    field("spacing", spacing, "voxel size in mm [x, y, z] for files that state none");
+    field("device", device, "device; empty = as in training");
+    field("threads", threads, "threads; 0 = all cores", config::AtLeast{0});
+    field("infer", infer, "keys of the group `infer` that differ from the training's, e.g. infer.planes=9");
+  }
+  void validate(config::Problems& problems) const {
+    if (!input.contains("image")) problems.add("input", "expects input.image=<file>");
+    if (!spacing.empty() && spacing.size() != 3) problems.add("spacing", "expects three values [x, y, z] in mm");
+  }
+};
+
+/// Carries a map on the working grid back to the grid of the input file.
+Volume on_input_grid(const at::Tensor& data, const InputVolume& input, Interpolation interpolation) {
+  Volume volume{data, input.geometry, "", {}};
+  if (same_grid(input.geometry, input.original)) return volume;
+  return resample(volume, input.original, interpolation);
+}
+
+/// Class indices as the values that label files of this class table hold.
+at::Tensor class_values(const at::Tensor& indices, const ClassTable& classes) {
+  bool identity = true;
+  std::vector<std::int64_t> values;
+  for (std::size_t i = 0; i < classes.classes.size(); ++i) {
+    values.push_back(classes.classes[i].value);
+    identity = identity && classes.classes[i].value == static_cast<std::int64_t>(i);
+  }
+  return identity ? indices : at::tensor(values).index_select(0, indices.flatten().to(at::kLong)).view_as(indices);
+}
+
+void write_maps(const fs::path& folder, const std::vector<std::string>& outputs, const FusedVolume& fused, const InputVolume& input) {
+  const auto wanted = [&](const char* name) { return std::find(outputs.begin(), outputs.end(), name) != outputs.end(); };
+  const auto write = [&](const char* name, const at::Tensor& data) {
+    write_volume((folder / (std::string(name) + ".nii.gz")).string(), on_input_grid(data, input, Interpolation::kLinear));
+  };
+  if (wanted("probabilities")) write("probabilities", fused.probabilities->tensor().to(at::kFloat));
+  if (wanted("entropy")) write("entropy", normalised_entropy(fused.probabilities->tensor()));
+  if (wanted("disagreement")) write("disagreement", plane_disagreement(fused.votes->tensor()));
+}
+
+}  // namespace
+
+int predict(const CommandLine& command) {
+  const auto config = config::read<PredictConfig>(words_to_node(command));
+  apply_threads(config.threads);
+  TrainedTask trained = open_task(config.run, config.checkpoint, config.task, config.device, config.infer);
+  const InferConfig& infer = trained.experiment->config().infer;
+  const bool to_file = !file_extension(config.output).empty();
+  if (to_file && infer.outputs != std::vector<std::string>{"labels"}) {
+    throw usage_error("output: a folder is expected for infer.outputs other than [labels], got the file '" + config.output + "'");
+  }
+  ReadOptions options;
+  if (!config.spacing.empty()) options.spacing_mm = Eigen::Vector3d(config.spacing[0], config.spacing[1], config.spacing[2]);
+
+  MemoryBudget budget(bytes_from_text(infer.memory));
+  const fs::path scratch = infer.scratch.empty() ? fs::temp_directory_path() : fs::path(infer.scratch);
+  const ExperimentTask& task = trained.experiment->task(trained.key);
+  const std::string& location = config.input.at("image");
+  const InputVolume input = read_input(location, options, harmonise_of(trained.experiment->node(), task.setup.dataset),
+                                       trained.channels(), budget, scratch);
+  const FusedVolume fused = predict_volume(trained, *input.store, input.geometry, budget, scratch);
+  const ClassTable& classes = task.task->context().classes;
+  const Volume labels = on_input_grid(class_values(fused.labels->tensor(), classes), input, Interpolation::kNearest);
+  if (to_file) {
+    write_labels(config.output, labels, classes);
+    std::printf("%s\n", config.output.c_str());
+    return 0;
+  }
+  const fs::path folder = config.output;
+  write_labels((folder / "labels.nii.gz").string(), labels, classes);
+  write_maps(folder, infer.outputs, fused, input);
+  std::printf("%s\n", folder.c_str());
+  return 0;
+}
+
+}  // namespace triptych::app
