@@ -11,6 +11,7 @@
 #include "framework/core/nn.h"
 #include "framework/model/backbone.h"
 #include "framework/model/conv_block.h"
+#include "framework/model/folded_block.h"
 
 namespace triptych {
 namespace {
@@ -83,6 +84,8 @@ std::int64_t receptive_field(const UnetConfig& config, bool from_bottleneck) {
 /// What the trained and the folded form have in common: the plan of the stages and its arithmetic.
 class UnetPlan : public Backbone {
  public:
+  /// The plan alone: modules and parameters of `other` are not shared.
+  UnetPlan(const UnetPlan& other) : UnetPlan(other.config_, {other.in_channels_}) {}
   UnetPlan(const UnetConfig& config, const BackboneInput& input) : config_(config), in_channels_(input.channels) {
     for (std::int64_t i = 0; i < config.depth; ++i) add_stage("encoder_" + std::to_string(i), i, false);
     add_stage("bottleneck", config.depth, true);
@@ -184,10 +187,47 @@ class Unet final : public UnetPlan {
     activations.current = leave(blocks_[index]->forward(x));
   }
 
+  std::shared_ptr<Backbone> folded() const override;
+
  private:
-  std::vector<std::shared_ptr<ConvBlock>> blocks_;  ///< one a stage
+  friend class FoldedUnet;
+  std::vector<std::shared_ptr<ConvBlock>> blocks_;   ///< one a stage
   std::vector<std::shared_ptr<UpConvolution>> ups_;  ///< coarsest first
 };
+
+/// The same stages for inference: folded convolutions, no intermediate images between transposed convolution and skip.
+class FoldedUnet final : public UnetPlan {
+ public:
+  explicit FoldedUnet(const Unet& net) : UnetPlan(net) {
+    for (std::size_t i = 0; i < net.blocks_.size(); ++i) {
+      blocks_.push_back(register_module(stages()[i].name, std::make_shared<FoldedBlock>(*net.blocks_[i])));
+    }
+    for (std::size_t i = 0; i < net.ups_.size(); ++i) {
+      ups_.push_back(register_module("up_" + std::to_string(i), std::make_shared<FoldedUp>(*net.ups_[i])));
+    }
+    eval();
+  }
+
+  void run_stage(std::size_t index, Activations& activations) override {
+    at::Tensor x = enter(activations.current);
+    if (is_encoder(index)) {
+      if (index > 0) {
+        activations.skips.push_back(activations.current);
+        x = folded_max_pool(x);
+      }
+    } else {
+      x = ups_[index - ups_.size() - 1]->forward(enter(activations.skips.back()), x);
+      activations.skips.pop_back();
+    }
+    activations.current = leave(blocks_[index]->forward(x));
+  }
+
+ private:
+  std::vector<std::shared_ptr<FoldedBlock>> blocks_;
+  std::vector<std::shared_ptr<FoldedUp>> ups_;
+};
+
+std::shared_ptr<Backbone> Unet::folded() const { return std::make_shared<FoldedUnet>(*this); }
 
 }  // namespace
 TRIPTYCH_REGISTER_BACKBONE("unet", Unet)

@@ -46,6 +46,12 @@ at::MemoryFormat channels_last_format(int dimensions) {
   return dimensions == 2 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::ChannelsLast3d;
 }
 
+at::Tensor instance_normalise(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift) {
+  // LibTorch 1.13 mixes no types here on the CPU, and the statistics would suffer from bfloat16 anyway.
+  return at::instance_norm(x.to(scale.scalar_type()), scale, shift, {}, {}, true, kMomentum, kEpsilon, false)
+      .to(x.scalar_type());
+}
+
 ConvUnit::ConvUnit(const ConvBlockConfig& config) : config_(config) {
   TRIPTYCH_ASSERT(config.kernel % 2 == 1);
   const std::int64_t out = config.out_channels;
@@ -68,11 +74,7 @@ ConvUnit::ConvUnit(const ConvBlockConfig& config) : config_(config) {
 
 at::Tensor ConvUnit::normalise(const at::Tensor& x) {
   if (config_.normalisation == "none") return x;
-  if (config_.normalisation == "instance") {
-    // LibTorch 1.13 mixes no types here on the CPU, and its statistics would suffer from bfloat16 anyway.
-    return at::instance_norm(x.to(scale_.scalar_type()), scale_, shift_, {}, {}, true, kMomentum, kEpsilon, false)
-        .to(x.scalar_type());
-  }
+  if (config_.normalisation == "instance") return instance_normalise(x, scale_, shift_);
   return at::batch_norm(
       x, scale_, shift_, running_mean_, running_variance_, is_training(), kMomentum, kEpsilon, false);
 }

@@ -46,6 +46,7 @@ class ConvUnit final : public torch::nn::Module {
     at::Tensor shift;
   };
   Folded folded() const;
+  const std::string& activation() const { return config_.activation; }
 
  private:
   at::Tensor normalise(const at::Tensor& x);
@@ -54,6 +55,9 @@ class ConvUnit final : public torch::nn::Module {
   at::Tensor weight_, bias_;
   at::Tensor scale_, shift_, running_mean_, running_variance_;
 };
+
+/// Instance normalisation with an affine part [C]; in float32 whatever the type of x, which is that of the result.
+at::Tensor instance_normalise(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift);
 
 /// `convolutions` units in a row, then channel dropout.
 class ConvBlock final : public torch::nn::Module {
