@@ -38,7 +38,9 @@ void extend_search_path(ConfigRepository& repository,
   for (const Node& path : paths.as_list()) {
     std::string directory = path.as_string();
     if (directory.starts_with("file://")) directory.erase(0, 7);
-    repository.append({directory, "hydra.searchpath"});
+    const auto same = [&](const SearchEntry& entry) { return entry.directory == directory; };
+    const std::vector<SearchEntry>& known = repository.search_path();
+    if (std::none_of(known.begin(), known.end(), same)) repository.append({directory, "hydra.searchpath"});
   }
 }
 
@@ -73,7 +75,7 @@ Node merge_steps(const std::vector<DefaultsStep>& steps, ConfigRepository& repos
 Composition compose_with(ConfigRepository& repository, const ComposeRequest& request) {
   Composition composition;
   composition.now = request.now != 0 ? request.now : std::time(nullptr);
-  composition.overrides = parse_overrides(request.overrides, request.first_word);
+  composition.overrides = parse_overrides(request.overrides, request.word_numbers);
   const ConfigFile* primary = load_primary(repository, request.config_name);
   extend_search_path(repository, primary, composition.overrides);
   if (!request.multirun) refuse_sweeps(composition.overrides);
@@ -139,39 +141,40 @@ Node resolve_hydra(const Composition& composition, std::string_view path) {
   return resolve_at(composition, fmt::format("hydra.{}", path));
 }
 
-std::vector<SweepJob> compose_sweep(const ComposeRequest& request) {
+SweepPlan compose_sweep(const ComposeRequest& request) {
   ComposeRequest master = request;
   master.multirun = true;
   if (master.now == 0) master.now = std::time(nullptr);
   ConfigRepository repository(request.search_path);
-  const Composition composed = compose_with(repository, master);
+  SweepPlan plan{compose_with(repository, master), {}};
+  plan.master.hydra.set_path("mode", Node("MULTIRUN"));
   std::vector<std::string> hydra_words;
   std::vector<Override> task_words;
-  for (const Override& override_word : composed.overrides) {
-    if (override_word.concerns_hydra()) {
-      if (override_word.is_sweep()) {
-        throw ConfigError("sweep_not_enumerable",
-                          fmt::format("{}: the settings of hydra are the same for all jobs",
-                                      override_word.place()));
-      }
-      hydra_words.push_back(override_word.word);
-    } else {
+  for (const Override& override_word : plan.master.overrides) {
+    if (!override_word.concerns_hydra()) {
       task_words.push_back(override_word);
+    } else if (override_word.is_sweep()) {
+      throw ConfigError("sweep_not_enumerable",
+                        fmt::format("{}: the settings of hydra are the same for all jobs",
+                                    override_word.place()));
+    } else {
+      hydra_words.push_back(override_word.word);
     }
   }
-  std::vector<SweepJob> jobs;
   for (std::vector<std::string>& words : expand_sweep(task_words, repository)) {
     ComposeRequest job = master;
     job.multirun = false;
+    job.word_numbers.clear();
     job.overrides = hydra_words;
     job.overrides.insert(job.overrides.end(), words.begin(), words.end());
-    Composition composition = compose(job);
-    composition.hydra.set_path("job.num", Node(static_cast<std::int64_t>(jobs.size())));
-    composition.hydra.set_path("job.id", Node(std::to_string(jobs.size())));
+    Composition composition = compose_with(repository, job);
+    const auto number = static_cast<std::int64_t>(plan.jobs.size());
+    composition.hydra.set_path("job.num", Node(number));
+    composition.hydra.set_path("job.id", Node(std::to_string(number)));
     composition.hydra.set_path("mode", Node("MULTIRUN"));
-    jobs.push_back({std::move(words), std::move(composition)});
+    plan.jobs.push_back({std::move(words), std::move(composition)});
   }
-  return jobs;
+  return plan;
 }
 
 std::vector<SearchEntry> default_search_path(const fs::path& config_dir,

@@ -20,8 +20,8 @@ struct ComposeRequest {
   std::vector<SearchEntry> search_path;
   std::string config_name = "config";
   std::vector<std::string> overrides;
-  /// Number of the first word in messages.
-  int first_word = 1;
+  /// Positions of the words on the command line, for messages; 1, 2, ... if left out.
+  std::vector<int> word_numbers;
   /// Leaves groups whose option is "???" open and does not refuse sweeps.
   bool multirun = false;
   /// Moment of `${now:...}`; the current one if 0. All jobs of a sweep share it.
@@ -60,8 +60,13 @@ struct SweepJob {
   Composition composition;
 };
 
+struct SweepPlan {
+  Composition master;  ///< the command line without the swept words; what multirun.yaml records
+  std::vector<SweepJob> jobs;
+};
+
 /// Composes every job of a sweep, in their order.
-std::vector<SweepJob> compose_sweep(const ComposeRequest& request);
+SweepPlan compose_sweep(const ComposeRequest& request);
 
 /// Where configurations are looked for: `config_dir` (if not empty), the folders in
 /// $TRIPTYCH_CONFIG_PATH (separated by ':'), then the experiments/ that belongs to the program.

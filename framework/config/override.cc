@@ -106,8 +106,8 @@ void refuse_sweeps(const std::vector<Override>& overrides) {
   }
 }
 
-Node words_to_node(const std::vector<std::string>& words, int first) {
-  const std::vector<Override> overrides = parse_overrides(words, first);
+Node words_to_node(const std::vector<std::string>& words, const std::vector<int>& numbers) {
+  const std::vector<Override> overrides = parse_overrides(words, numbers);
   refuse_sweeps(overrides);
   Node node = Node::map(Mark::named("command line"));
   for (const Override& override_word : overrides) {

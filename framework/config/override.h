@@ -66,13 +66,14 @@ struct Override {
 /// `bad_function_call` or `bad_key_type`.
 Override parse_override(std::string_view word, Mark mark);
 
-/// Parses words numbered from `first`.
-std::vector<Override> parse_overrides(const std::vector<std::string>& words, int first = 1);
+/// Parses words; `numbers` are their positions on the command line (1, 2, ... if there are fewer).
+std::vector<Override> parse_overrides(const std::vector<std::string>& words,
+                                      const std::vector<int>& numbers = {});
 
 /// Refuses sweeps outside multirun: categories `ambiguous_value` and `sweep_without_multirun`.
 void refuse_sweeps(const std::vector<Override>& overrides);
 
 /// `key=value` words of a verb that composes nothing: sets, adds (`+`) or removes (`~`) keys.
-Node words_to_node(const std::vector<std::string>& words, int first = 1);
+Node words_to_node(const std::vector<std::string>& words, const std::vector<int>& numbers = {});
 
 }  // namespace triptych::config

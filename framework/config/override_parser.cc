@@ -319,10 +319,13 @@ class WordParser {
 
 Override parse_override(std::string_view word, Mark mark) { return WordParser(word, mark).parse(); }
 
-std::vector<Override> parse_overrides(const std::vector<std::string>& words, int first) {
+std::vector<Override> parse_overrides(const std::vector<std::string>& words,
+                                      const std::vector<int>& numbers) {
   std::vector<Override> overrides;
-  for (const std::string& word : words)
-    overrides.push_back(parse_override(word, Mark::at_word(first++)));
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const int number = i < numbers.size() ? numbers[i] : static_cast<int>(i) + 1;
+    overrides.push_back(parse_override(words[i], Mark::at_word(number)));
+  }
   return overrides;
 }
 
