@@ -12,6 +12,7 @@
 #include "framework/data/dataset.h"
 #include "framework/data/loader.h"
 #include "framework/infer/plane_fusion.h"
+#include "framework/learn/checkpoint.h"
 #include "framework/learn/optimizer.h"
 #include "framework/learn/task.h"
 #include "framework/learn/weighting.h"
@@ -26,6 +27,7 @@ struct TaskSetup {
   double weight = 1.0;
   std::int64_t batch_size = 4;
   std::int64_t validation_items = 0;
+  std::vector<std::string> reads_from;
   SamplingConfig sampling;
   std::vector<config::Node> transforms;
   std::vector<config::Node> validation_transforms;
@@ -36,6 +38,7 @@ struct TaskSetup {
     field("weight", weight, "fixed weight of the task's loss", config::AtLeast{0.0});
     field("batch_size", batch_size, "items a step", config::AtLeast{1});
     field("validation_items", validation_items, "items of a validation, evenly spread; 0 = all", config::AtLeast{0});
+    field("reads_from", reads_from, "tasks whose predictions the head may read");
     field("sampling", sampling, "what a training item is and how it is drawn");
     field("transforms", transforms, "transforms of training items, in order");
     field("validation_transforms", validation_transforms, "transforms of validation items, in order");
@@ -108,7 +111,7 @@ struct ExperimentConfig {
 struct ExperimentTask {
   std::string key;
   TaskSetup setup;
-  std::shared_ptr<const Dataset> dataset;
+  std::shared_ptr<const Dataset> dataset;  ///< null when it could not be opened (prediction elsewhere)
   std::shared_ptr<Task> task;
   std::shared_ptr<const TransformChain> transforms;
   std::shared_ptr<const TransformChain> validation_transforms;
@@ -117,32 +120,53 @@ struct ExperimentTask {
 /// Typed configuration plus what is built from it.
 ///
 /// `check` finds every schema error of the whole tree (framework keys and every component's) without building anything.
-/// `build_*` need a checked configuration. Construction order: datasets, tasks, model, weighting; torch's generator is seeded
-/// with `seed` before the model, so equal configurations start with equal weights.
+/// The constructor needs a checked configuration. Construction order: datasets, tasks, model, weighting; torch's generator is
+/// seeded with `seed` before the model, so equal configurations start with equal weights. Model and weighting are moved to
+/// `device`.
+///
+/// A task needs its head's channels and the model needs the tasks' roles; so a task is made twice: once to ask for its roles,
+/// with `head_channels` = the number of its classes (0 without classes: not known yet), and again for good.
 class Experiment {
  public:
   /// Throws one ConfigError (`schema`) listing all errors.
   static void check(const config::Node& resolved);
 
-  /// `for_training` = false leaves data sets out that cannot be opened (prediction elsewhere); their class tables then come
-  /// from the checkpoint.
-  Experiment(const config::Node& resolved, bool for_training);
+  /// `for_training` = false leaves data sets out that cannot be opened (prediction elsewhere). `trained`, the state of a
+  /// checkpoint, then gives their class tables and channels; where it is given it goes before the data sets.
+  Experiment(const config::Node& resolved, bool for_training, const TrainState* trained = nullptr);
 
   const ExperimentConfig& config() const { return config_; }
   const config::Node& node() const { return node_; }
   c10::Device device() const { return device_; }
+  /// In the order of the model: by key, a task after those it reads from.
   std::vector<ExperimentTask>& tasks() { return tasks_; }
+  const std::vector<ExperimentTask>& tasks() const { return tasks_; }
+  /// Throws usage_error naming the tasks there are.
   ExperimentTask& task(const std::string& key);
   MultiTaskModel& model() { return *model_; }
   Weighting& weighting() { return *weighting_; }
+  /// Throws usage_error naming the data sets there are, data_error when this one could not be opened.
   std::shared_ptr<const Dataset> dataset(const std::string& name) const;
+  /// Input channels of each modality that the model takes.
+  const std::map<std::string, std::int64_t>& channels() const { return channels_; }
+  /// What a checkpoint keeps of this experiment: classes and channels; step 0.
+  TrainState initial_state() const;
 
  private:
+  void open_datasets(bool for_training);
+  void create_tasks(const TrainState* trained);
+  void collect_channels(const ExperimentTask& task);
+  void create_model();
+  void check_slabs() const;
+
   config::Node node_;
   ExperimentConfig config_;
   c10::Device device_;
   std::map<std::string, std::shared_ptr<const Dataset>> datasets_;
+  std::map<std::string, std::string> dataset_faults_;  ///< why a data set is null
   std::vector<ExperimentTask> tasks_;
+  std::vector<config::Node> task_nodes_;  ///< configuration of the component, by task
+  std::map<std::string, std::int64_t> channels_;
   std::shared_ptr<MultiTaskModel> model_;
   std::shared_ptr<Weighting> weighting_;
 };

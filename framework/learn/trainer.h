@@ -2,10 +2,10 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "framework/learn/experiment.h"
@@ -16,9 +16,12 @@ namespace triptych {
 class TrainingObserver {
  public:
   virtual ~TrainingObserver() = default;
-  /// `values` by tag, e.g. "loss/train", "loss/<task>/<term>", "lr/base", "weight/<task>", "time/step_ms", "time/wait_fraction".
+  /// `values` by tag. Phase "train", every trainer.log_every steps: "loss/train", "loss/<task>/<term>", "lr/base",
+  /// "grad/norm", "weight/<task>", "time/step_ms", "time/wait_fraction"; losses and times are means since the last row.
+  /// Phase "validation": "loss/val", "<task>/loss/val", "<task>/<metric>" and "monitor", the value that selects the best
+  /// checkpoint. Undefined metrics are NaN.
   virtual void on_metrics(std::int64_t step, const std::string& phase, const std::vector<std::pair<std::string, double>>& values) = 0;
-  /// Predicted validation items of one task (at most trainer.overlays), activated, on the CPU.
+  /// One predicted validation item (a batch of size 1), activated, on the CPU; at most trainer.overlays of them for a task.
   virtual void on_predictions(std::int64_t step, const ExperimentTask& task, const Batch& batch, const at::Tensor& activated) = 0;
   virtual void on_checkpoint(std::int64_t step, const std::filesystem::path& folder, bool best) = 0;
 };
@@ -28,8 +31,8 @@ struct TrainingOutcome {
   int stop_signal = 0;  ///< 0 = ran to its end
   bool early_stopped = false;
   double best_value = 0.0;
-  std::int64_t best_step = -1;
-  double wait_fraction = 0.0;  ///< of the time of all steps, spent waiting for the loader
+  std::int64_t best_step = -1;  ///< -1 = no validation gave a value; then there is no best checkpoint
+  double wait_fraction = 0.0;   ///< of the time of all steps, spent waiting for the loader
   double seconds = 0.0;
 };
 
@@ -38,18 +41,21 @@ struct TrainingOutcome {
 /// One optimiser step: for every group of tasks (tasks with equal dataset, sampling, transforms and batch size share a batch and
 /// one forward pass) draw the batch of (seed, step), forward, task losses, weighting, backward; accumulate; clip; update with the
 /// schedule's factor. Torch's generator is seeded from (seed, step) at the start of every step, so a resumed run goes on bit for
-/// bit. A loss that is NaN or infinite stops the run with numeric_error naming task, term, step and the batch's ids, after the
-/// last good state was kept. SIGINT, SIGTERM and SIGUSR1 finish the step, save and return.
+/// bit. A loss or gradient that is NaN or infinite stops the run with numeric_error naming task, term, step and the batch's ids
+/// before the weights are touched; checkpoints stay as they were. SIGINT, SIGTERM and SIGUSR1 finish the step, save and return;
+/// a validation they interrupt is made up for on resuming.
 class Trainer {
  public:
   /// `folder` is the run directory; checkpoints go to folder/checkpoints/{last,best}. `observer` may be null.
   Trainer(Experiment& experiment, std::filesystem::path folder, TrainingObserver* observer);
   ~Trainer();
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
 
-  /// Continues from folder/checkpoints/last; returns the step it stands at.
+  /// Continues from folder/checkpoints/last; returns the step it stands at. Throws io_error when there is no checkpoint.
   std::int64_t resume();
   TrainingOutcome run();
-  /// Validation of all tasks now: metrics by "<task>/<metric>".
+  /// Validation of all tasks now: "loss/val", "<task>/loss/val" and "<task>/<metric>".
   std::vector<std::pair<std::string, double>> validate();
 
  private:

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/learn/experiment_check.h"
+
+#include <algorithm>
+#include <set>
+
+#include "framework/core/error.h"
+#include "framework/core/suggest.h"
+#include "framework/learn/experiment.h"
+#include "framework/learn/schedule.h"
+
+namespace triptych {
+namespace {
+
+using config::Node;
+using config::Problems;
+
+/// The first parts of documented field names: "sampling.items" -> "sampling".
+std::vector<std::string> top_keys(const std::vector<config::FieldInfo>& fields) {
+  std::vector<std::string> keys;
+  for (const config::FieldInfo& field : fields) {
+    const std::string key = field.name.substr(0, field.name.find_first_of(".["));
+    if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
+  }
+  return keys;
+}
+
+const std::vector<std::string>& setup_keys() {
+  static const std::vector<std::string> keys = top_keys(config::describe<TaskSetup>());
+  return keys;
+}
+
+bool contains(const std::vector<std::string>& words, const std::string& word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+config::Mark key_mark(const Node& map, const std::string& key) {
+  for (const config::Entry& entry : map.as_map()) {
+    if (entry.key.text() == key) return entry.key.mark();
+  }
+  return map.mark();
+}
+
+/// Reports keys that neither the framework nor the component knows, and takes them out of `component`, so that each gets one
+/// message that offers both sets of keys.
+void check_task_keys(Node& component, Problems& problems) {
+  const Node* name = component.child("name");
+  const auto& registry = TaskRegistry::instance();
+  if (name == nullptr || !name->is_string() || !registry.contains(name->as_string())) return;
+  std::vector<std::string> known = top_keys(registry.describe(name->as_string()));
+  known.emplace_back("name");
+  known.insert(known.end(), setup_keys().begin(), setup_keys().end());
+  for (const std::string& key : component.keys()) {
+    if (contains(known, key)) continue;
+    const std::string meant = did_you_mean(key, known);
+    problems.add_at(key_mark(component, key),
+                    fmt::format("unknown key '{}'{} Known keys: {}", problems.path_of(key), meant.empty() ? "." : meant, join(known)));
+    component.erase(key);
+  }
+}
+
+void check_transforms(const std::string& key, const std::vector<Node>& transforms, Problems& problems) {
+  for (std::size_t i = 0; i < transforms.size(); ++i) {
+    const auto scope = problems.enter(fmt::format("{}[{}]", key, i), transforms[i]);
+    TransformRegistry::instance().check(transforms[i], problems);
+  }
+}
+
+void check_name(const std::string& key, const Node& node, Problems& problems) {
+  const auto good = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-'; };
+  if (!key.empty() && std::all_of(key.begin(), key.end(), good)) return;
+  problems.add_at(node.mark(), fmt::format("'tasks.{}': a task's name has letters, digits, '_' and '-' only", key));
+}
+
+/// A value that must be one of `known` keys of the map `group`.
+void check_reference(const Node& setup,
+                     const char* key,
+                     const std::string& value,
+                     const std::vector<std::string>& known,
+                     const char* group,
+                     Problems& problems) {
+  if (contains(known, value)) return;
+  const Node* node = setup.child(key);
+  const std::string meant = did_you_mean(value, known);
+  problems.add_at(node != nullptr ? node->mark() : setup.mark(),
+                  fmt::format("'{}' names '{}', which is not under '{}'{} There: {}",
+                              problems.path_of(key), value, group, meant.empty() ? "." : meant, join(known)));
+}
+
+template <class T>
+std::vector<std::string> keys_of(const std::map<std::string, T>& map) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : map) keys.push_back(key);
+  return keys;
+}
+
+void check_task(const std::string& key, const Node& node, const ExperimentConfig& config, Problems& problems) {
+  check_name(key, node, problems);
+  const auto scope = problems.enter("tasks." + key, node);
+  if (!node.is_map()) {
+    problems.add("", fmt::format("expects a map, got {}", node.brief()));
+    return;
+  }
+  TaskNodes parts = split_task(node);
+  check_task_keys(parts.component, problems);
+  const std::size_t before = problems.lines().size();
+  const auto setup = config::read<TaskSetup>(parts.setup, problems);
+  const bool sound = problems.lines().size() == before;
+  TaskRegistry::instance().check(parts.component, problems);
+  if (const Node* head = parts.setup.child("head"); head != nullptr) {
+    const auto head_scope = problems.enter("head", *head);
+    HeadRegistry::instance().check(*head, problems);
+  }
+  check_transforms("transforms", setup.transforms, problems);
+  check_transforms("validation_transforms", setup.validation_transforms, problems);
+  if (!sound) return;
+  check_reference(parts.setup, "dataset", setup.dataset, keys_of(config.datasets), "datasets", problems);
+  for (const std::string& other : setup.reads_from) {
+    check_reference(parts.setup, "reads_from", other, keys_of(config.tasks), "tasks", problems);
+  }
+}
+
+void check_monitor(const Node& root, const ExperimentConfig& config, Problems& problems) {
+  const std::string& monitor = config.trainer.monitor;
+  if (monitor == "auto" || monitor == "loss/val") return;
+  const std::string task = monitor.substr(0, monitor.find('/'));
+  const std::vector<std::string> known = keys_of(config.tasks);
+  if (task != monitor && contains(known, task)) return;
+  const Node* node = root.find("trainer.monitor");
+  const std::string meant = did_you_mean(task, known);
+  problems.add_at(node != nullptr ? node->mark() : root.mark(),
+                  fmt::format("'trainer.monitor' expects auto, loss/val or <task>/<metric>, got '{}'{} Tasks: {}",
+                              monitor, meant.empty() ? "." : meant, join(known)));
+}
+
+void check_cycles(const ExperimentConfig& config, const Node& root, Problems& problems) {
+  std::map<std::string, std::vector<std::string>> reads_from;
+  for (const auto& [key, node] : config.tasks) {
+    Problems reported_elsewhere;
+    if (node.is_map()) reads_from[key] = config::read<TaskSetup>(split_task(node).setup, reported_elsewhere).reads_from;
+  }
+  std::vector<std::string> cyclic;
+  task_order(reads_from, &cyclic);
+  if (cyclic.empty()) return;
+  const Node* tasks = root.child("tasks");
+  problems.add_at(tasks->mark(), fmt::format("'tasks': {} read from one another in a circle", join(cyclic)));
+}
+
+/// The configuration of a component under a root key.
+template <class Registry>
+void check_component(const char* key, const Node& node, const Node& root, Problems& problems) {
+  if (root.child(key) == nullptr) return;  // reported as missing
+  const auto scope = problems.enter(key, node);
+  Registry::instance().check(node, problems);
+}
+
+}  // namespace
+
+TaskNodes split_task(const Node& task) {
+  TaskNodes parts{Node::map(task.mark()), Node::map(task.mark())};
+  for (const config::Entry& entry : task.as_map()) {
+    Node& part = contains(setup_keys(), entry.key.text()) ? parts.setup : parts.component;
+    part.set(entry.key, entry.value);
+  }
+  return parts;
+}
+
+std::vector<std::string> task_order(const std::map<std::string, std::vector<std::string>>& reads_from,
+                                    std::vector<std::string>* cyclic) {
+  std::vector<std::string> order;
+  while (order.size() < reads_from.size()) {
+    const auto waits = [&](const std::string& other) { return reads_from.contains(other) && !contains(order, other); };
+    const std::size_t before = order.size();
+    for (const auto& [key, sources] : reads_from) {
+      if (!contains(order, key) && std::none_of(sources.begin(), sources.end(), waits)) order.push_back(key);
+    }
+    if (order.size() > before) continue;
+    for (const auto& [key, sources] : reads_from) {
+      if (contains(order, key)) continue;
+      if (cyclic != nullptr) cyclic->push_back(key);
+      order.push_back(key);
+    }
+  }
+  return order;
+}
+
+void Experiment::check(const Node& resolved) {
+  Problems problems;
+  const auto scope = problems.enter("", resolved);
+  const auto config = config::read<ExperimentConfig>(resolved, problems);
+  if (resolved.child("tasks") != nullptr && config.tasks.empty()) problems.add("tasks", "expects at least one task");
+  for (const auto& [key, node] : config.datasets) {
+    const auto dataset_scope = problems.enter("datasets." + key, node);
+    DatasetRegistry::instance().check(node, problems);
+  }
+  for (const auto& [key, node] : config.tasks) check_task(key, node, config, problems);
+  check_cycles(config, resolved, problems);
+  check_component<BackboneRegistry>("backbone", config.backbone, resolved, problems);
+  check_component<SharingRegistry>("sharing", config.sharing, resolved, problems);
+  check_component<WeightingRegistry>("weighting", config.weighting, resolved, problems);
+  check_component<ScheduleRegistry>("schedule", config.schedule, resolved, problems);
+  check_monitor(resolved, config, problems);
+  problems.throw_if_any();
+}
+
+}  // namespace triptych

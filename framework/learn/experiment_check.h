@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "framework/config/fields.h"
+
+namespace triptych {
+
+/// `tasks.<name>` taken apart: keys of TaskSetup are the framework's, all others (`name` included) the task component's.
+struct TaskNodes {
+  config::Node setup;
+  config::Node component;
+};
+TaskNodes split_task(const config::Node& task);
+
+/// Task keys in an order in which each comes after those it reads from, by name otherwise. A cycle is broken at its first
+/// task; `cyclic`, when not null, receives the tasks on cycles.
+std::vector<std::string> task_order(const std::map<std::string, std::vector<std::string>>& reads_from,
+                                    std::vector<std::string>* cyclic = nullptr);
+
+}  // namespace triptych

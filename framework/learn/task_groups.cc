@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/learn/task_groups.h"
+
+#include <algorithm>
+
+#include "framework/core/error.h"
+#include "framework/core/random.h"
+
+namespace triptych {
+namespace {
+
+const std::vector<config::Node>& transforms_of(const TaskSetup& setup, Phase phase) {
+  return phase == Phase::kTraining ? setup.transforms : setup.validation_transforms;
+}
+
+bool share_batches(const TaskSetup& a, const TaskSetup& b, Phase phase) {
+  const bool same_items = phase == Phase::kTraining || a.validation_items == b.validation_items;
+  return same_items && a.dataset == b.dataset && a.batch_size == b.batch_size &&
+         config::write(a.sampling) == config::write(b.sampling) && transforms_of(a, phase) == transforms_of(b, phase);
+}
+
+/// Adds a task's roles to the group's, or returns false when one is bound to another entry there.
+bool merge_roles(std::vector<RoleBinding>& roles, const std::vector<RoleBinding>& added) {
+  std::vector<RoleBinding> merged = roles;
+  for (RoleBinding& role : merged) {
+    const auto same = std::find_if(added.begin(), added.end(), [&](const RoleBinding& r) { return r.role == role.role; });
+    if (same != added.end() && same->entry != role.entry) return false;
+    role.required = role.required && same != added.end() && same->required;
+  }
+  for (const RoleBinding& role : added) {
+    const auto known = [&](const RoleBinding& r) { return r.role == role.role; };
+    if (std::any_of(roles.begin(), roles.end(), known)) continue;
+    merged.push_back(role);
+    merged.back().required = role.required && roles.empty();
+  }
+  roles = std::move(merged);
+  return true;
+}
+
+/// Entry that plays `preferred`, else the first bound entry of `kind`, else "".
+std::string entry_of(const std::vector<RoleBinding>& roles, const Dataset& dataset, const std::string& preferred, EntryKind kind) {
+  std::string found;
+  for (const RoleBinding& role : roles) {
+    for (const SampleSpec& sample : dataset.samples()) {
+      const EntrySpec* entry = sample.find(role.entry);
+      if (entry == nullptr) continue;
+      if (entry->kind != kind) break;
+      if (role.role == preferred) return role.entry;
+      if (found.empty()) found = role.entry;
+      break;
+    }
+  }
+  return found;
+}
+
+void complete_source(TaskGroup& group, const ExperimentTask& first, std::vector<std::size_t> samples, Phase phase, std::uint64_t seed) {
+  Loader::Source& source = group.source;
+  SamplingConfig sampling = first.setup.sampling;
+  if (phase == Phase::kValidation) {
+    sampling.class_balanced = 0.0;
+    sampling.min_foreground = 0.0;
+  }
+  source.dataset = first.dataset;
+  source.transforms = phase == Phase::kTraining ? first.transforms : first.validation_transforms;
+  source.slab = sampling.slab;
+  source.batch_size = first.setup.batch_size;
+  // Named by its first task, so that a task draws the same items whatever other groups there are.
+  source.seed = mix_keys(seed, {hash_name(first.key)});
+  source.sampler = std::make_shared<Sampler>(first.dataset,
+                                             std::move(samples),
+                                             sampling,
+                                             entry_of(source.roles, *first.dataset, "image", EntryKind::kIntensity),
+                                             entry_of(source.roles, *first.dataset, "label", EntryKind::kLabel),
+                                             source.seed);
+}
+
+}  // namespace
+
+std::vector<std::size_t> TaskGroup::present(const Batch& batch, const std::vector<ExperimentTask>& all) const {
+  std::vector<std::size_t> result;
+  for (const std::size_t index : tasks) {
+    const std::vector<RoleBinding> roles = all[index].task->roles();
+    const bool complete =
+        std::all_of(roles.begin(), roles.end(), [&](const RoleBinding& role) { return !role.required || batch.has(role.role); });
+    if (complete) result.push_back(index);
+  }
+  return result;
+}
+
+std::vector<TaskGroup> make_task_groups(const Experiment& experiment, Phase phase) {
+  const std::vector<ExperimentTask>& tasks = experiment.tasks();
+  const char* split = phase == Phase::kTraining ? "train" : "validation";
+  std::vector<TaskGroup> groups;
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    if (tasks[i].dataset == nullptr) experiment.dataset(tasks[i].setup.dataset);  // throws why it could not be opened
+    if (tasks[i].dataset->split(split).empty()) {
+      if (phase == Phase::kValidation) continue;
+      throw data_error(fmt::format("data set '{}' of task '{}' has no sample in its split '{}'",
+                                   tasks[i].setup.dataset, tasks[i].key, split));
+    }
+    const auto joins = [&](TaskGroup& group) {
+      return share_batches(tasks[group.tasks[0]].setup, tasks[i].setup, phase) &&
+             merge_roles(group.source.roles, tasks[i].task->roles());
+    };
+    auto group = std::find_if(groups.begin(), groups.end(), joins);
+    if (group == groups.end()) {
+      groups.emplace_back();
+      group = std::prev(groups.end());
+      group->source.roles = tasks[i].task->roles();
+    }
+    group->tasks.push_back(i);
+  }
+  const auto seed = static_cast<std::uint64_t>(experiment.config().seed);
+  for (TaskGroup& group : groups) {
+    const ExperimentTask& first = tasks[group.tasks[0]];
+    complete_source(group, first, first.dataset->split(split), phase, seed);
+  }
+  return groups;
+}
+
+std::vector<std::vector<Item>> validation_batches(const TaskGroup& group, std::int64_t limit) {
+  const auto size_of = [](const Item& item) {
+    const int* order = kSliceOrder[item.axis];
+    const Index3& size = item.region.size;
+    return Index3{size[static_cast<std::size_t>(order[0])], size[static_cast<std::size_t>(order[1])], size[static_cast<std::size_t>(order[2])]};
+  };
+  std::vector<std::vector<Item>> batches;
+  for (const Item& item : group.source.sampler->all_items(limit)) {
+    const bool fits = !batches.empty() && static_cast<std::int64_t>(batches.back().size()) < group.source.batch_size &&
+                      size_of(batches.back().front()) == size_of(item) && batches.back().front().sample == item.sample;
+    if (!fits) batches.emplace_back();
+    batches.back().push_back(item);
+  }
+  return batches;
+}
+
+std::vector<std::string> task_keys(const std::vector<std::size_t>& indices, const std::vector<ExperimentTask>& all) {
+  std::vector<std::string> keys;
+  for (const std::size_t index : indices) keys.push_back(all[index].key);
+  return keys;
+}
+
+}  // namespace triptych

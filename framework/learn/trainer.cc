@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/learn/trainer.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "framework/core/error.h"
+#include "framework/core/log.h"
+#include "framework/core/nn.h"
+#include "framework/core/progress.h"
+#include "framework/core/random.h"
+#include "framework/core/stop.h"
+#include "framework/core/suggest.h"
+#include "framework/learn/checkpoint.h"
+#include "framework/learn/model_selection.h"
+#include "framework/learn/schedule.h"
+#include "framework/learn/training_step.h"
+
+namespace triptych {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+using NamedValues = std::vector<std::pair<std::string, double>>;
+
+NamedValues as_pairs(const std::vector<ValidationValue>& values) {
+  NamedValues pairs;
+  for (const ValidationValue& value : values) pairs.emplace_back(value.name, value.value);
+  return pairs;
+}
+
+/// Sums since the last metric row.
+struct Window {
+  double loss = 0.0;
+  double seconds = 0.0;
+  double waiting = 0.0;
+  std::int64_t steps = 0;
+};
+
+}  // namespace
+
+struct Trainer::State {
+  State(Experiment& experiment_in, fs::path folder, TrainingObserver* observer_in);
+
+  void start_loaders();
+  void train_step();
+  double accumulate_gradients(std::vector<std::string>& ids);
+  void check_gradient(double norm, const std::vector<std::string>& ids) const;
+  void log_row();
+  bool validation_is_due() const;
+  void validate_and_select();
+  void save(const char* name);
+  double seconds_waiting() const;
+  bool finished() const { return progress.step >= config().max_steps || progress.early_stopped; }
+  const TrainerConfig& config() const { return experiment.config().trainer; }
+
+  Experiment& experiment;
+  fs::path checkpoints;
+  TrainingObserver* observer;
+  std::vector<TaskGroup> groups;
+  Validation validation;
+  ModelSelection selection;
+  std::shared_ptr<Schedule> schedule;
+  Optimizer optimizer;
+  GradientStep gradients;
+  TrainState progress;
+  std::vector<std::unique_ptr<Loader>> loaders;
+  bool changed = true;  ///< since checkpoints/last was written
+
+  Window window;
+  double step_seconds = 0.0;  ///< of all steps of this run, loading included
+  double factor = 1.0;
+  double gradient_norm = 0.0;
+};
+
+Trainer::State::State(Experiment& experiment_in, fs::path folder, TrainingObserver* observer_in)
+    : experiment(experiment_in),
+      checkpoints(std::move(folder) / "checkpoints"),
+      observer(observer_in),
+      groups(make_task_groups(experiment, Phase::kTraining)),
+      validation(experiment),
+      selection(experiment),
+      schedule(ScheduleRegistry::instance().create(experiment.config().schedule, experiment.config().trainer.max_steps)),
+      optimizer(experiment.config().optimizer, trainable_parameters(experiment)),
+      gradients(experiment, optimizer.parameters(), experiment.config().trainer.accumulate),
+      progress(experiment.initial_state()) {
+  if (validation.empty()) TRIPTYCH_LOG(warning, "no data set has validation samples: no validation, no best checkpoint");
+}
+
+void Trainer::State::start_loaders() {
+  loaders.clear();
+  for (const TaskGroup& group : groups) {
+    loaders.push_back(std::make_unique<Loader>(group.source,
+                                               config().loader,
+                                               progress.step * config().accumulate,
+                                               config().max_steps * config().accumulate));
+  }
+}
+
+double Trainer::State::seconds_waiting() const {
+  double sum = 0.0;
+  for (const auto& loader : loaders) sum += loader->seconds_waiting();
+  return sum;
+}
+
+double Trainer::State::accumulate_gradients(std::vector<std::string>& ids) {
+  double loss = 0.0;
+  for (std::int64_t i = 0; i < config().accumulate; ++i) {
+    std::vector<std::pair<const TaskGroup*, Batch>> batches;
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+      batches.emplace_back(&groups[g], loaders[g]->next().to(experiment.device()));
+      const Batch& batch = batches.back().second;
+      ids.insert(ids.end(), batch.ids.begin(), batch.ids.end());
+    }
+    loss += gradients.add(batches, progress.step) / static_cast<double>(config().accumulate);
+  }
+  gradients.finish();
+  return loss;
+}
+
+void Trainer::State::train_step() {
+  const Clock::time_point start = Clock::now();
+  const double waited_before = seconds_waiting();
+  const auto seed = static_cast<std::uint64_t>(experiment.config().seed);
+  torch::manual_seed(mix_keys(seed, {hash_name("step"), static_cast<std::uint64_t>(progress.step)}));
+  std::vector<std::string> ids;
+  const double loss = accumulate_gradients(ids);
+  gradient_norm = optimizer.clip_gradients(config().clip_norm);
+  check_gradient(gradient_norm, ids);
+  factor = schedule->factor(progress.step);
+  optimizer.step(factor);
+  optimizer.zero_grad();
+  ++progress.step;
+  changed = true;
+
+  const double seconds = seconds_since(start);
+  step_seconds += seconds;
+  window.loss += loss;
+  window.seconds += seconds;
+  window.waiting += seconds_waiting() - waited_before;
+  ++window.steps;
+}
+
+void Trainer::State::check_gradient(double norm, const std::vector<std::string>& ids) const {
+  if (std::isfinite(norm)) return;
+  for (const auto& [name, parameter] : optimizer.parameters()) {
+    if (!parameter.grad().defined() || at::isfinite(parameter.grad()).all().item<bool>()) continue;
+    throw numeric_error(fmt::format("gradient of '{}' is not finite at step {}, items {}", name, progress.step, join(ids)),
+                        "checkpoints stay as they were; look at these items, lower optimizer.lr or use trainer.precision=float32");
+  }
+  throw numeric_error(fmt::format("the gradient's norm overflows at step {}, items {}", progress.step, join(ids)),
+                      "checkpoints stay as they were; lower optimizer.lr");
+}
+
+void Trainer::State::log_row() {
+  const auto steps = static_cast<double>(window.steps);
+  NamedValues values = {{"loss/train", window.loss / steps}};
+  for (auto& term : gradients.take_term_means()) values.push_back(std::move(term));
+  values.emplace_back("lr/base", experiment.config().optimizer.lr * factor);
+  values.emplace_back("grad/norm", gradient_norm);
+  const std::vector<double> weights = experiment.weighting().current_weights();
+  for (std::size_t t = 0; t < weights.size() && t < experiment.tasks().size(); ++t) {
+    values.emplace_back("weight/" + experiment.tasks()[t].key, weights[t]);
+  }
+  values.emplace_back("time/step_ms", 1e3 * window.seconds / steps);
+  values.emplace_back("time/wait_fraction", window.seconds > 0.0 ? window.waiting / window.seconds : 0.0);
+  if (observer != nullptr) observer->on_metrics(progress.step, "train", values);
+  window = {};
+}
+
+bool Trainer::State::validation_is_due() const {
+  if (validation.empty() || progress.step == 0 || progress.validated_step == progress.step) return false;
+  return progress.step % config().validate_every == 0 || progress.step >= config().max_steps;
+}
+
+void Trainer::State::validate_and_select() {
+  const auto show = [&](const ExperimentTask& task, const Batch& batch, const at::Tensor& activated) {
+    observer->on_predictions(progress.step, task, batch, activated);
+  };
+  const auto values = validation.run(progress.step, observer != nullptr ? PredictionSink(show) : PredictionSink());
+  if (!values) return;  // stopped on the way; resuming validates
+  const bool better = selection.observe(*values, progress);
+  progress.validated_step = progress.step;
+  changed = true;
+  for (const ValidationValue& value : *values) {
+    if (value.name == "loss/val") schedule->observe(progress.step, value.value);
+  }
+  if (observer != nullptr) {
+    NamedValues pairs = as_pairs(*values);
+    pairs.emplace_back("monitor", selection.monitored(*values, progress).value);
+    observer->on_metrics(progress.step, "validation", pairs);
+  }
+  if (better) save("best");
+}
+
+void Trainer::State::save(const char* name) {
+  progress.schedule = schedule->state();
+  const fs::path folder = checkpoints / name;
+  const bool best = std::string_view(name) == "best";
+  write_checkpoint(folder, experiment.model(), experiment.weighting(), optimizer.state(), progress);
+  if (!best) changed = false;
+  if (observer != nullptr) observer->on_checkpoint(progress.step, folder, best);
+}
+
+Trainer::Trainer(Experiment& experiment, fs::path folder, TrainingObserver* observer)
+    : state_(std::make_unique<State>(experiment, std::move(folder), observer)) {}
+
+Trainer::~Trainer() = default;
+
+std::int64_t Trainer::resume() {
+  State& s = *state_;
+  const fs::path last = s.checkpoints / "last";
+  recover_checkpoint(s.checkpoints / "best");
+  if (!recover_checkpoint(last)) {
+    throw io_error(fmt::format("{}: there is no checkpoint to resume from", last.string()),
+                   "give the folder of a run that saved one, or start a new run");
+  }
+  TrainState saved = read_train_state(last);
+  load_module(s.experiment.model(), read_model_state(last), "", (last / "model.safetensors").string());
+  load_module(s.experiment.weighting(), read_weighting_state(last), "", (last / "weighting.safetensors").string());
+  s.optimizer.load(read_optimizer_state(last));
+  s.schedule->load(saved.schedule);
+  const TrainState fresh = s.experiment.initial_state();
+  saved.classes = fresh.classes;
+  saved.channels = fresh.channels;
+  s.progress = std::move(saved);
+  s.changed = false;
+  return s.progress.step;
+}
+
+TrainingOutcome Trainer::run() {
+  State& s = *state_;
+  const Clock::time_point start = Clock::now();
+  s.experiment.model().train();
+  s.experiment.weighting().train();
+  s.start_loaders();
+  Progress line("train", s.config().max_steps, s.progress.step);
+  while (true) {
+    // First what is due at this step, then the next one: so a resumed run makes up for a validation that a stop cut off.
+    if (s.validation_is_due() && stop_requested() == 0) s.validate_and_select();
+    const bool ends = s.finished() || stop_requested() != 0;
+    const bool due = s.progress.step > 0 && s.progress.step % s.config().checkpoint_every == 0;
+    if ((ends || due) && s.changed) s.save("last");
+    if (ends) break;
+    s.train_step();
+    line.update(s.progress.step, fmt::format("loss {:.4g}", s.window.loss / static_cast<double>(s.window.steps)));
+    if (s.progress.step % s.config().log_every == 0 || s.finished()) s.log_row();
+  }
+  line.finish();
+  const double waited = s.seconds_waiting();
+  s.loaders.clear();
+  return {.step = s.progress.step,
+          .stop_signal = s.finished() ? 0 : stop_requested(),
+          .early_stopped = s.progress.early_stopped,
+          .best_value = s.progress.best_value,
+          .best_step = s.progress.best_step,
+          .wait_fraction = s.step_seconds > 0.0 ? waited / s.step_seconds : 0.0,
+          .seconds = seconds_since(start)};
+}
+
+std::vector<std::pair<std::string, double>> Trainer::validate() {
+  const auto values = state_->validation.run(state_->progress.step, {});
+  return values ? as_pairs(*values) : NamedValues{};
+}
+
+}  // namespace triptych

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/learn/validation.h"
+
+#include <algorithm>
+
+#include "framework/core/nn.h"
+#include "framework/core/stop.h"
+#include "framework/learn/training_step.h"
+
+namespace triptych {
+namespace {
+
+/// Evaluation mode while it lives.
+class EvaluationMode {
+ public:
+  explicit EvaluationMode(torch::nn::Module& module) : module_(module), was_training_(module.is_training()) { module_.eval(); }
+  ~EvaluationMode() { module_.train(was_training_); }
+  EvaluationMode(const EvaluationMode&) = delete;
+  EvaluationMode& operator=(const EvaluationMode&) = delete;
+
+ private:
+  torch::nn::Module& module_;
+  bool was_training_;
+};
+
+/// `count` of `items`, each in the middle of its share of the list: the first slices of a volume show nothing.
+std::vector<Item> spread(const std::vector<Item>& items, std::int64_t count) {
+  const auto size = static_cast<std::int64_t>(items.size());
+  std::vector<Item> chosen;
+  for (std::int64_t i = 0; i < std::min(count, size); ++i) {
+    chosen.push_back(items[static_cast<std::size_t>((2 * i + 1) * size / (2 * std::min(count, size)))]);
+  }
+  return chosen;
+}
+
+}  // namespace
+
+struct Validation::TaskSums {
+  std::unique_ptr<MetricAccumulator> metrics;  ///< null for a task without validation items
+  double loss = 0.0;                           ///< sum over items
+  std::int64_t items = 0;
+};
+
+Validation::Validation(Experiment& experiment)
+    : experiment_(experiment), groups_(make_task_groups(experiment, Phase::kValidation)) {}
+
+std::optional<std::vector<ValidationValue>> Validation::run(std::int64_t step, const PredictionSink& sink) {
+  const EvaluationMode evaluation(experiment_.model());
+  std::vector<TaskSums> sums(experiment_.tasks().size());
+  for (const TaskGroup& group : groups_) {
+    for (const std::size_t index : group.tasks) sums[index].metrics = experiment_.tasks()[index].task->metrics();
+    if (!run_group(group, step, sums)) return std::nullopt;
+    if (sink) show_items(group, sink);
+  }
+  return values_of(sums);
+}
+
+bool Validation::run_group(const TaskGroup& group, std::int64_t step, std::vector<TaskSums>& sums) {
+  const std::int64_t limit = experiment_.tasks()[group.tasks[0]].setup.validation_items;
+  for (const std::vector<Item>& items : validation_batches(group, limit)) {
+    if (stop_requested() != 0) return false;
+    // Read outside inference mode: a data set may cache what it reads, and the cached tensors serve training too.
+    const Batch read = make_batch(group.source, items);
+    const torch::InferenceMode inference;
+    const Batch batch = read.to(experiment_.device());
+    std::map<std::string, Prediction> predictions;
+    const std::vector<TaskLoss> losses = group_losses(experiment_, group, batch, &predictions);
+    throw_if_not_finite(losses, experiment_, step);
+    for (const TaskLoss& loss : losses) {
+      TaskSums& sum = sums[loss.task];
+      sum.loss += loss.total.item<double>() * static_cast<double>(batch.size());
+      sum.items += batch.size();
+    }
+    for (const std::size_t index : group.tasks) {
+      const auto prediction = predictions.find(experiment_.tasks()[index].key);
+      if (prediction != predictions.end()) sums[index].metrics->add(prediction->second, batch);
+    }
+  }
+  return true;
+}
+
+void Validation::show_items(const TaskGroup& group, const PredictionSink& sink) {
+  const ExperimentConfig& config = experiment_.config();
+  const std::int64_t limit = experiment_.tasks()[group.tasks[0]].setup.validation_items;
+  for (const Item& item : spread(group.source.sampler->all_items(limit), config.trainer.overlays)) {
+    const Batch batch = make_batch(group.source, {item});
+    const torch::InferenceMode inference;
+    std::map<std::string, Prediction> predictions;
+    group_losses(experiment_, group, batch.to(experiment_.device()), &predictions);
+    for (const std::size_t index : group.tasks) {
+      const ExperimentTask& task = experiment_.tasks()[index];
+      const auto prediction = predictions.find(task.key);
+      if (prediction != predictions.end()) sink(task, batch, task.task->activate(prediction->second).to(torch::kCPU));
+    }
+  }
+}
+
+std::vector<ValidationValue> Validation::values_of(const std::vector<TaskSums>& sums) const {
+  std::vector<ValidationValue> values;
+  double total = 0.0;
+  bool any = false;
+  for (std::size_t t = 0; t < sums.size(); ++t) {
+    if (sums[t].metrics == nullptr) continue;
+    const ExperimentTask& task = experiment_.tasks()[t];
+    for (const MetricValue& metric : sums[t].metrics->values()) {
+      values.push_back({task.key + "/" + metric.name, metric.value, metric.direction});
+    }
+    if (sums[t].items == 0) continue;
+    const double loss = sums[t].loss / static_cast<double>(sums[t].items);
+    values.push_back({task.key + "/loss/val", loss, Direction::kLowerIsBetter});
+    total += task.setup.weight * loss;
+    any = true;
+  }
+  if (any) values.insert(values.begin(), {"loss/val", total, Direction::kLowerIsBetter});
+  return values;
+}
+
+}  // namespace triptych
