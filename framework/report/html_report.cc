@@ -15,14 +15,17 @@ namespace {
 // The page is also well-formed XML, so that a checker of XML can test it; hence no bare '<' or '&'
 // in the script.
 constexpr const char* kStyle = R"(
-:root { color-scheme: light dark; --ink: #24292f; --soft: #57606a; --paper: #ffffff; --line: #d8dee4; --panel: #f6f8fa; }
+:root { color-scheme: light dark; --ink: #24292f; --soft: #57606a; --paper: #ffffff;
+  --line: #d8dee4; --panel: #f6f8fa; }
 @media screen and (prefers-color-scheme: dark) {
-  :root { --ink: #e6edf3; --soft: #8b949e; --paper: #0d1117; --line: #30363d; --panel: #161b22; }
+  :root { --ink: #e6edf3; --soft: #8b949e; --paper: #0d1117;
+    --line: #30363d; --panel: #161b22; }
 }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 62rem;
-  margin: 0 auto; padding: 1.5rem; }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
+  max-width: 62rem; margin: 0 auto; padding: 1.5rem; }
 h1 { margin: 0 0 .2rem; font-size: 1.7rem; }
-h2 { margin: 2.2rem 0 .6rem; padding-bottom: .2rem; border-bottom: 1px solid var(--line); font-size: 1.25rem; }
+h2 { margin: 2.2rem 0 .6rem; padding-bottom: .2rem; font-size: 1.25rem;
+  border-bottom: 1px solid var(--line); }
 .subtitle, figcaption, caption { color: var(--soft); }
 nav a { margin-right: 1rem; color: inherit; }
 figure { margin: 1rem 0; overflow-x: auto; }
@@ -34,7 +37,8 @@ th.number, td.number { text-align: right; }
 thead th { border-bottom: 2px solid var(--soft); }
 details { margin: .8rem 0; }
 summary { cursor: pointer; }
-pre { background: var(--panel); padding: .8rem; overflow-x: auto; font-size: 12.5px; line-height: 1.4; }
+pre { background: var(--panel); padding: .8rem; overflow-x: auto; font-size: 12.5px;
+  line-height: 1.4; }
 .strip { overflow: hidden; max-width: 100%; }
 .strip img { display: block; width: 100%; max-width: none; }
 .slices input { width: 100%; max-width: 30rem; }

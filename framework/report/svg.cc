@@ -223,14 +223,14 @@ void SvgCanvas::remark(SvgPoint at,
                        std::string_view content,
                        Anchor anchor,
                        std::string_view colour) {
-  body_ += fmt::format(
-      R"(<text class="halo" x="{}" y="{}" text-anchor="{}" font-weight="600" style="fill:{}">{}</text>)"
-      "\n",
-      coordinate(at.x),
-      coordinate(at.y),
-      kAnchors[static_cast<int>(anchor)],
-      colour,
-      xml_escape(content));
+  body_ += fmt::format(R"(<text class="halo" x="{}" y="{}" text-anchor="{}" font-weight="600" )"
+                       R"(style="fill:{}">{}</text>)"
+                       "\n",
+                       coordinate(at.x),
+                       coordinate(at.y),
+                       kAnchors[static_cast<int>(anchor)],
+                       colour,
+                       xml_escape(content));
 }
 
 std::string SvgCanvas::finish() && { return std::move(body_) + "</svg>\n"; }

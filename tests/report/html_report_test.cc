@@ -6,8 +6,6 @@
 
 #include "tests/report/scratch.h"
 
-#include <regex>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -53,8 +51,12 @@ TEST(HtmlReport, EscapesEveryText) {
 
 TEST(HtmlReport, NeedsNothingFromOutside) {
   const std::string page = sample().html();
-  const std::regex reference(R"((src|href|url)\s*[=(]\s*["']?(?!["']|data:|#))");
-  EXPECT_FALSE(std::regex_search(page, reference));
+  for (const std::string word : {"src=\"", "href=\"", "url(", "@import"}) {
+    for (auto at = page.find(word); at != std::string::npos; at = page.find(word, at + 1)) {
+      const std::string target = page.substr(at + word.size(), 5);
+      EXPECT_TRUE(target == "data:" || target[0] == '#') << word << target;
+    }
+  }
 }
 
 TEST(HtmlReport, ScriptAppearsOnlyWithSlices) {

@@ -23,9 +23,18 @@ message PluginData { string plugin_name = 1; bytes content = 2; }
 message SummaryMetadata { PluginData plugin_data = 1; string display_name = 2; }
 message Dim { int64 size = 1; string name = 2; }
 message TensorShape { repeated Dim dim = 2; bool unknown_rank = 3; }
-message TensorProto { int32 dtype = 1; TensorShape tensor_shape = 2; repeated bytes string_val = 8; }
+message TensorProto {
+  int32 dtype = 1;
+  TensorShape tensor_shape = 2;
+  repeated bytes string_val = 8;
+}
 message Summary {
-  message Image { int32 height = 1; int32 width = 2; int32 colorspace = 3; bytes encoded_image_string = 4; }
+  message Image {
+    int32 height = 1;
+    int32 width = 2;
+    int32 colorspace = 3;
+    bytes encoded_image_string = 4;
+  }
   message Value {
     string tag = 1;
     oneof value { float simple_value = 2; Image image = 4; TensorProto tensor = 8; }
@@ -64,11 +73,13 @@ while at < len(data):
     assert struct.unpack('<I', data[at + 8:at + 12])[0] == masked(header), 'checksum of length'
     payload = data[at + 12:at + 12 + length]
     assert len(payload) == length, 'torn record'
-    assert struct.unpack('<I', data[at + 12 + length:at + 16 + length])[0] == masked(payload), 'checksum of payload'
+    checksum, = struct.unpack('<I', data[at + 12 + length:at + 16 + length])
+    assert checksum == masked(payload), 'checksum of payload'
     at += 16 + length
     print('--- record')
     sys.stdout.flush()
-    subprocess.run(['protoc', '--decode=Event', '--proto_path=' + sys.argv[2], 'event.proto'], input=payload, check=True)
+    protoc = ['protoc', '--decode=Event', '--proto_path=' + sys.argv[2], 'event.proto']
+    subprocess.run(protoc, input=payload, check=True)
 )";
 
 CommandResult decode(const std::filesystem::path& file) {
