@@ -127,11 +127,11 @@ TensorBoardSink::TensorBoardSink(const fs::path& folder, std::optional<std::int6
   // Event.file_version = 3.
   file_.append(
       tf_record(Message().float64(1, seconds_since_1970()).text(3, "brain.Event:2").bytes()));
-  if (resume_step) {
-    // Event.session_log = 7, SessionLog.status = 1, START = 1: TensorBoard drops events at this
-    // step and later ones.
-    file_.append(tf_record(event_at(*resume_step + 1).message(7, Message().integer(1, 1)).bytes()));
-  }
+  // Event.session_log = 7, SessionLog.status = 1, START = 1: TensorBoard drops events of older
+  // files at this step and later ones. It takes the first START of a folder for the begin of the
+  // run, so a new run says START, too.
+  const std::int64_t first_step = resume_step ? *resume_step + 1 : 0;
+  file_.append(tf_record(event_at(first_step).message(7, Message().integer(1, 1)).bytes()));
 }
 
 void TensorBoardSink::write(const MetricRow& row) {

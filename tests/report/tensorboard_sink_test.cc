@@ -138,13 +138,20 @@ TEST(TensorBoardSink, AnIndependentDecoderReadsValuesPicturesAndTexts) {
               Not(testing::ContainsRegex("\n *[0-9]+: ")));  // no field that the .proto lacks
 }
 
+// TensorBoard drops older events from the step of a START event on, but not at the first START of a
+// run.
 TEST(TensorBoardSink, ResumingTellsTensorBoardToForgetLaterSteps) {
   if (decoder_is_missing()) GTEST_SKIP() << "needs python3 and protoc";
   const ScratchFolder scratch;
-  const TensorBoardSink sink(scratch / "tb", 40);
-  const CommandResult decoded = decode(sink.path());
-  ASSERT_EQ(decoded.exit_code, 0) << decoded.output;
-  EXPECT_THAT(decoded.output, HasSubstr("step: 41\nsession_log {\n  status: START"));
+  const TensorBoardSink begun(scratch / "tb");
+  const TensorBoardSink resumed(scratch / "tb", 40);
+  const CommandResult first = decode(begun.path());
+  ASSERT_EQ(first.exit_code, 0) << first.output;
+  EXPECT_THAT(first.output,
+              testing::ContainsRegex("wall_time: [0-9.e+]+\nsession_log {\n  status: START"));
+  const CommandResult second = decode(resumed.path());
+  ASSERT_EQ(second.exit_code, 0) << second.output;
+  EXPECT_THAT(second.output, HasSubstr("step: 41\nsession_log {\n  status: START"));
 }
 
 TEST(TensorBoardSink, TheDecoderWouldNoticeADamagedFile) {
