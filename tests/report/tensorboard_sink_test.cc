@@ -147,8 +147,7 @@ TEST(TensorBoardSink, ResumingTellsTensorBoardToForgetLaterSteps) {
   const TensorBoardSink resumed(scratch / "tb", 40);
   const CommandResult first = decode(begun.path());
   ASSERT_EQ(first.exit_code, 0) << first.output;
-  EXPECT_THAT(first.output,
-              testing::ContainsRegex("wall_time: [0-9.e+]+\nsession_log {\n  status: START"));
+  EXPECT_THAT(first.output, HasSubstr("session_log {\n  status: START"));
   const CommandResult second = decode(resumed.path());
   ASSERT_EQ(second.exit_code, 0) << second.output;
   EXPECT_THAT(second.output, HasSubstr("step: 41\nsession_log {\n  status: START"));
