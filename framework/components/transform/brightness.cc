@@ -9,12 +9,12 @@ namespace {
 class Brightness final : public Transform {
  public:
   struct Config {
-    double shift = 0.1;
+    double range = 0.1;
     double probability = 1.0;
     std::vector<std::string> entries;
 
     void visit(auto& field) {
-      field("shift", shift, "largest shift either way", config::AtLeast{0.0});
+      field("range", range, "largest shift either way; harmonised values span 0..1", config::AtLeast{0.0});
       field("probability", probability, "of shifting", config::Between{0.0, 1.0});
       field("entries", entries, "entries to change; [] = all intensities");
     }
@@ -24,7 +24,7 @@ class Brightness final : public Transform {
 
   TransformParameters draw(const Sample&, RandomStream& random) const override {
     if (!random.bernoulli(config_.probability)) return {};
-    return {{"shift", {random.uniform(-config_.shift, config_.shift)}}};
+    return {{"shift", {random.uniform(-config_.range, config_.range)}}};
   }
 
   void apply(Sample& sample, const TransformParameters& parameters) const override {

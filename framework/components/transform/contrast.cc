@@ -12,17 +12,14 @@ namespace {
 class Contrast final : public Transform {
  public:
   struct Config {
-    std::vector<double> factor = {0.8, 1.25};
+    double range = 0.2;
     double probability = 1.0;
     std::vector<std::string> entries;
 
     void visit(auto& field) {
-      field("factor", factor, "[low, high]; 1 = unchanged", config::Above{0.0}, config::Length{2});
+      field("range", range, "the factor lies between 1 / (1 + range) and 1 + range", config::AtLeast{0.0});
       field("probability", probability, "of changing", config::Between{0.0, 1.0});
       field("entries", entries, "entries to change; [] = all intensities");
-    }
-    void validate(config::Problems& problems) const {
-      if (factor.size() == 2 && factor[0] > factor[1]) problems.add("factor", "must be [low, high]");
     }
   };
 
@@ -30,7 +27,8 @@ class Contrast final : public Transform {
 
   TransformParameters draw(const Sample&, RandomStream& random) const override {
     if (!random.bernoulli(config_.probability)) return {};
-    return {{"factor", {std::exp(random.uniform(std::log(config_.factor[0]), std::log(config_.factor[1])))}}};
+    const double limit = std::log1p(config_.range);
+    return {{"factor", {std::exp(random.uniform(-limit, limit))}}};
   }
 
   void apply(Sample& sample, const TransformParameters& parameters) const override {

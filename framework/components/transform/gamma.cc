@@ -13,17 +13,14 @@ namespace {
 class Gamma final : public Transform {
  public:
   struct Config {
-    std::vector<double> gamma = {0.7, 1.5};
+    double range = 0.3;
     double probability = 1.0;
     std::vector<std::string> entries;
 
     void visit(auto& field) {
-      field("gamma", gamma, "[low, high] exponent; 1 = unchanged, below 1 = brighter", config::Above{0.0}, config::Length{2});
+      field("range", range, "the exponent lies between 1 / (1 + range) and 1 + range", config::AtLeast{0.0});
       field("probability", probability, "of changing", config::Between{0.0, 1.0});
       field("entries", entries, "entries to change; [] = all intensities");
-    }
-    void validate(config::Problems& problems) const {
-      if (gamma.size() == 2 && gamma[0] > gamma[1]) problems.add("gamma", "must be [low, high]");
     }
   };
 
@@ -31,7 +28,8 @@ class Gamma final : public Transform {
 
   TransformParameters draw(const Sample&, RandomStream& random) const override {
     if (!random.bernoulli(config_.probability)) return {};
-    return {{"gamma", {std::exp(random.uniform(std::log(config_.gamma[0]), std::log(config_.gamma[1])))}}};
+    const double limit = std::log1p(config_.range);
+    return {{"gamma", {std::exp(random.uniform(-limit, limit))}}};
   }
 
   void apply(Sample& sample, const TransformParameters& parameters) const override {

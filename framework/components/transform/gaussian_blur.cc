@@ -7,24 +7,20 @@
 namespace triptych {
 namespace {
 
-/// Smooths with a Gaussian whose width is drawn evenly; the edge voxel repeats beyond the border.
+/// Smooths with a Gaussian whose width is drawn evenly from 0 to `sigma`; the edge voxel repeats beyond the border.
 class GaussianBlur final : public Transform {
  public:
   struct Config {
     std::int64_t dimensions = 2;
-    std::vector<double> sigma = {0.0, 1.0};
+    double sigma = 1.0;
     double probability = 1.0;
     std::vector<std::string> entries;
 
     void visit(auto& field) {
       field("dimensions", dimensions, "2 = within slices, 3 = across slices too", config::Between{2, 3});
-      field("sigma", sigma, "[low, high] standard deviation of the kernel", config::AtLeast{0.0}, config::Length{2},
-            config::Unit{"voxels"});
+      field("sigma", sigma, "largest standard deviation of the kernel", config::AtLeast{0.0}, config::Unit{"voxels"});
       field("probability", probability, "of smoothing", config::Between{0.0, 1.0});
       field("entries", entries, "entries to change; [] = all intensities");
-    }
-    void validate(config::Problems& problems) const {
-      if (sigma.size() == 2 && sigma[0] > sigma[1]) problems.add("sigma", "must be [low, high]");
     }
   };
 
@@ -32,7 +28,7 @@ class GaussianBlur final : public Transform {
 
   TransformParameters draw(const Sample&, RandomStream& random) const override {
     if (!random.bernoulli(config_.probability)) return {};
-    return {{"sigma", {random.uniform(config_.sigma[0], config_.sigma[1])}}};
+    return {{"sigma", {random.uniform(0.0, config_.sigma)}}};
   }
 
   void apply(Sample& sample, const TransformParameters& parameters) const override {

@@ -2,24 +2,21 @@
 #include <algorithm>
 
 #include "framework/core/error.h"
-#include "framework/core/suggest.h"
 #include "framework/data/move_entries.h"
 #include "framework/data/transform.h"
 
 namespace triptych {
 namespace {
 
-/// Cuts a box of fixed size out of the item, at a random place or from the centre. Content stays where it is in the world.
+/// Cuts a box of fixed size out of the item, at a random place. Content stays where it is in the world.
 class RandomCrop final : public Transform {
  public:
   struct Config {
     std::vector<std::int64_t> size;
-    bool centre = false;
     std::vector<std::string> frames;
 
     void visit(auto& field) {
       field("size", size, "voxels [H, W] or [D, H, W]", config::Need::kRequired, config::AtLeast{1});
-      field("centre", centre, "cut from the centre instead of a random place");
       field("frames", frames, "frames to cut; [] = all");
     }
     void validate(config::Problems& problems) const {
@@ -31,10 +28,8 @@ class RandomCrop final : public Transform {
 
   /// Places as fractions of the room that the box has, so that frames with different grids are cut alike.
   TransformParameters draw(const Sample&, RandomStream& random) const override {
-    std::vector<double> place(3, 0.5);
-    if (!config_.centre) {
-      for (double& fraction : place) fraction = random.uniform();
-    }
+    std::vector<double> place(3);
+    for (double& fraction : place) fraction = random.uniform();
     return {{"place", place}};
   }
 

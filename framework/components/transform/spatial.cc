@@ -25,13 +25,12 @@ class Spatial final : public Transform {
     std::vector<std::int64_t> size;
     std::vector<double> area = {0.85, 1.0};
     std::vector<double> aspect = {0.75, 4.0 / 3.0};
-    double rotation = 90.0;
+    double rotation_deg = 90.0;
     double rotation_probability = 1.0;
-    double elastic_magnitude = 4.0;
+    double elastic_voxels = 4.0;
     double elastic_spacing = 48.0;
     double elastic_probability = 0.5;
-    std::vector<std::int64_t> flip = {2};
-    double flip_probability = 0.5;
+    bool flip = true;
     std::string label_outside = "ignore";
     std::vector<std::string> frames;
 
@@ -42,16 +41,15 @@ class Spatial final : public Transform {
             config::Length{2});
       field("aspect", aspect, "[low, high] ratio of the crop's width to its height, relative to the item's", config::Above{0.0},
             config::Length{2});
-      field("rotation", rotation, "largest rotation either way (3D: about a random axis)", config::Between{0.0, 180.0},
+      field("rotation_deg", rotation_deg, "largest rotation either way (3D: about a random axis)", config::Between{0.0, 180.0},
             config::Unit{"degrees"});
       field("rotation_probability", rotation_probability, "of rotating", config::Between{0.0, 1.0});
-      field("elastic_magnitude", elastic_magnitude, "standard deviation of the control points, 0 = no elastic deformation",
+      field("elastic_voxels", elastic_voxels, "standard deviation of the control points, 0 = no elastic deformation",
             config::AtLeast{0.0}, config::Unit{"output voxels"});
       field("elastic_spacing", elastic_spacing, "distance of the control points", config::AtLeast{2.0},
             config::Unit{"output voxels"});
       field("elastic_probability", elastic_probability, "of deforming", config::Between{0.0, 1.0});
-      field("flip", flip, "axes that may be mirrored (0 = D, 1 = H, 2 = W)", config::Between{0, 2});
-      field("flip_probability", flip_probability, "of mirroring, for each of these axes", config::Between{0.0, 1.0});
+      field("flip", flip, "mirror every second item horizontally (along W); random_flip has other axes");
       field("label_outside", label_outside, "what labels are where the output reaches beyond the item",
             config::OneOf{"ignore", "edge"});
       field("frames", frames, "frames to move; [] = all");
@@ -62,8 +60,6 @@ class Spatial final : public Transform {
       }
       if (area.size() == 2 && area[0] > area[1]) problems.add("area", "must be [low, high]");
       if (aspect.size() == 2 && aspect[0] > aspect[1]) problems.add("aspect", "must be [low, high]");
-      const bool depth = std::find(flip.begin(), flip.end(), 0) != flip.end();
-      if (dimensions == 2 && depth) problems.add("flip", "must not hold 0 (D) with dimensions: 2");
     }
   };
 
@@ -76,9 +72,7 @@ class Spatial final : public Transform {
     draw_crop(random, parameters);
     parameters["rotation"] = draw_rotation(random);
     std::vector<double> mirrored(3, 1.0);
-    for (const std::int64_t axis : config_.flip) {
-      if (random.bernoulli(config_.flip_probability)) mirrored[static_cast<std::size_t>(axis)] = -1.0;
-    }
+    if (config_.flip && random.bernoulli(0.5)) mirrored[2] = -1.0;
     parameters["flip"] = mirrored;
     draw_elastic(output_shape(grids.begin()->second), random, parameters);
     return parameters;
@@ -123,7 +117,7 @@ class Spatial final : public Transform {
 
   /// Axis (x, y, z) and angle in degrees.
   std::vector<double> draw_rotation(RandomStream& random) const {
-    const double angle = random.bernoulli(config_.rotation_probability) ? random.uniform(-config_.rotation, config_.rotation) : 0.0;
+    const double angle = random.bernoulli(config_.rotation_probability) ? random.uniform(-config_.rotation_deg, config_.rotation_deg) : 0.0;
     if (is_plane()) return {0.0, 0.0, 1.0, angle};
     Eigen::Vector3d axis;
     for (int i = 0; i < 3; ++i) axis[i] = random.normal();
@@ -132,14 +126,14 @@ class Spatial final : public Transform {
   }
 
   void draw_elastic(const Index3& shape, RandomStream& random, TransformParameters& parameters) const {
-    if (config_.elastic_magnitude <= 0.0 || !random.bernoulli(config_.elastic_probability)) return;
+    if (config_.elastic_voxels <= 0.0 || !random.bernoulli(config_.elastic_probability)) return;
     Index3 cells{0, 0, 0};
     for (std::size_t i = is_plane() ? 1 : 0; i < 3; ++i) {
       cells[i] = std::max<std::int64_t>(1, std::lround(static_cast<double>(shape[i]) / config_.elastic_spacing));
     }
     const std::size_t count = ElasticField::coefficient_count(cells);
     std::vector<double> coefficients(count, 0.0);  // in cells, so that they fit any grid
-    const double deviation = config_.elastic_magnitude / config_.elastic_spacing;
+    const double deviation = config_.elastic_voxels / config_.elastic_spacing;
     for (std::size_t i = 0; i < (is_plane() ? count / 3 * 2 : count); ++i) {
       coefficients[i] = std::clamp(deviation * random.normal(), -ElasticField::kLargestCoefficient, ElasticField::kLargestCoefficient);
     }

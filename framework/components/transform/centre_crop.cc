@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "framework/data/move_entries.h"
+#include "framework/data/transform.h"
+
+namespace triptych {
+namespace {
+
+/// Cuts the middle out of the item, for validation items of bounded size. Axes that are smaller stay as they are; content
+/// stays where it is in the world.
+class CentreCrop final : public Transform {
+ public:
+  struct Config {
+    std::vector<std::int64_t> size;
+    std::vector<std::string> frames;
+
+    void visit(auto& field) {
+      field("size", size, "largest voxels [H, W] or [D, H, W]", config::Need::kRequired, config::AtLeast{1});
+      field("frames", frames, "frames to cut; [] = all");
+    }
+    void validate(config::Problems& problems) const {
+      if (size.size() != 2 && size.size() != 3) problems.add("size", "must be [H, W] or [D, H, W]");
+    }
+  };
+
+  explicit CentreCrop(const Config& config) : config_(config) {}
+
+  TransformParameters draw(const Sample&, RandomStream&) const override { return {}; }
+
+  void apply(Sample& sample, const TransformParameters&) const override {
+    std::map<std::string, GridMap> maps;
+    for (const auto& [frame, grid] : frame_grids(sample, config_.frames, "centre_crop")) {
+      Region region{{0, 0, 0}, grid.shape};
+      for (std::size_t i = 3 - config_.size.size(); i < 3; ++i) {
+        region.size[i] = std::min(grid.shape[i], config_.size[i + config_.size.size() - 3]);
+        region.start[i] = (grid.shape[i] - region.size[i]) / 2;
+      }
+      if (region.size != grid.shape) maps.emplace(frame, cut_out(grid, region));
+    }
+    if (!maps.empty()) move_entries(sample, maps, LabelOutside::kIgnore);
+  }
+
+ private:
+  Config config_;
+};
+
+}  // namespace
+TRIPTYCH_REGISTER_TRANSFORM("centre_crop", CentreCrop)
+}  // namespace triptych
