@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/infer/plane_fusion.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <vector>
+
+#include <ATen/ATen.h>
+
+#include "framework/core/error.h"
+#include "framework/core/parallel.h"
+#include "framework/core/progress.h"
+#include "framework/core/stop.h"
+#include "framework/infer/plane_sampling.h"
+
+namespace triptych {
+namespace {
+
+constexpr double kWeightTolerance = 1e-6;  ///< a neighbour nearer to zero weight than this is not needed
+constexpr std::int64_t kRowGrain = 64;
+
+/// A predicted slice until it is carried back.
+struct SlicePrediction {
+  SliceWindow window;
+  at::Tensor probabilities;            ///< [rows, columns, K] float32
+  std::vector<std::uint8_t> inside;    ///< [rows * columns]
+};
+
+SlicePrediction predict_slice(const PlanePass& pass,
+                              const PlaneSet& planes,
+                              std::int64_t slice,
+                              const SliceClassifier& classify,
+                              std::int64_t classes) {
+  const Index3& shape = pass.input.shape();
+  SlicePrediction result;
+  result.window = window_in_volume(planes, shape, slice);
+  if (result.window.empty()) return result;
+  const SliceWindow& window = result.window;
+  const at::Tensor slab = sample_slab(pass.input.tensor(), planes, slice, pass.slab, window);
+  const at::Tensor predicted = classify(slab);
+  const std::array<std::int64_t, 5> expected{1, classes, 1, window.rows, window.columns};
+  if (predicted.sizes() != at::IntArrayRef(expected)) {
+    throw shape_error(fmt::format("prediction of slice {} along {}: expected shape [1, {}, 1, {}, {}], got {}",
+                                  slice, planes.name, classes, window.rows, window.columns,
+                                  c10::str(predicted.sizes())));
+  }
+  result.probabilities = predicted.to(at::kCPU, at::kFloat).select(2, 0)[0].permute({1, 2, 0}).contiguous();
+  if (!at::isfinite(result.probabilities.sum()).item<bool>()) {
+    throw numeric_error(fmt::format("prediction of slice {} along {}: NaN or infinite probability", slice, planes.name),
+                        "the input or the weights hold NaN, or bfloat16 overflows: try infer.precision=float32");
+  }
+  result.inside = inside_mask(planes, shape, slice, window);
+  return result;
+}
+
+/// Index and weights of a voxel's two neighbours along an axis of the plane stack.
+struct Neighbours {
+  std::int64_t low;
+  float weight[2];
+  bool needed[2];
+};
+
+inline Neighbours neighbours_of(double position) {
+  const double floor = std::floor(position + kWeightTolerance);
+  const double fraction = std::clamp(position - floor, 0.0, 1.0);
+  const bool upper = fraction > kWeightTolerance;
+  const auto weight = static_cast<float>(upper ? fraction : 0.0);
+  return {static_cast<std::int64_t>(floor), {1.0F - weight, weight}, {true, upper}};
+}
+
+/// Carries predicted slices [first, first + slices.size()) back to the voxels whose lower neighbour is one of
+/// [first, first + owned).
+class CarryBack {
+ public:
+  CarryBack(const PlaneSet& planes, const Index3& shape, std::int64_t classes, std::span<VoteAccumulator* const> receivers)
+      : planes_(planes), shape_(shape), classes_(classes), receivers_(receivers) {}
+
+  void run(std::int64_t first, std::int64_t owned, const std::vector<SlicePrediction>& slices) const {
+    parallel_for(shape_[0] * shape_[1], kRowGrain, [&](std::int64_t begin, std::int64_t end) {
+      std::vector<float> probabilities(static_cast<std::size_t>(classes_));
+      for (std::int64_t row = begin; row < end; ++row) carry_row(row, first, owned, slices, probabilities);
+    });
+    for (const VoteAccumulator* receiver : receivers_) receiver->release_pages();
+  }
+
+ private:
+  /// The voxels (p, r, *) of one row of the volume.
+  void carry_row(std::int64_t row,
+                 std::int64_t first,
+                 std::int64_t owned,
+                 const std::vector<SlicePrediction>& slices,
+                 std::vector<float>& probabilities) const {
+    const Eigen::Vector3d start(static_cast<double>(row / shape_[1]), static_cast<double>(row % shape_[1]), 0.0);
+    const Eigen::Vector3d offset = start - planes_.origin;
+    const double slice_start = offset.dot(planes_.normal), slice_step = planes_.normal[2];
+    std::int64_t c_begin = 0, c_end = shape_[2];
+    if (std::abs(slice_step) > 1e-9) {
+      // A margin of one voxel; which voxel belongs to which slice is decided below, by one expression for all windows.
+      const double a = (static_cast<double>(first) - slice_start) / slice_step;
+      const double b = (static_cast<double>(first + owned) - slice_start) / slice_step;
+      c_begin = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::floor(std::min(a, b))) - 1, 0, shape_[2]);
+      c_end = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ceil(std::max(a, b))) + 2, 0, shape_[2]);
+    }
+    const double i_start = offset.dot(planes_.row), j_start = offset.dot(planes_.column);
+    for (std::int64_t c = c_begin; c < c_end; ++c) {
+      const auto x = static_cast<double>(c);
+      const Neighbours s = neighbours_of(slice_start + x * slice_step);
+      if (s.low < first || s.low >= first + owned) continue;
+      const Neighbours i = neighbours_of(i_start + x * planes_.row[2]);
+      const Neighbours j = neighbours_of(j_start + x * planes_.column[2]);
+      if (gather(slices, s, s.low - first, i, j, probabilities)) add_vote(row * shape_[2] + c, probabilities);
+    }
+  }
+
+  /// Trilinear mean of the predictions around a voxel; false if one that is needed does not lie in the volume.
+  bool gather(const std::vector<SlicePrediction>& slices,
+              const Neighbours& s,
+              std::int64_t slice,
+              const Neighbours& i,
+              const Neighbours& j,
+              std::vector<float>& probabilities) const {
+    std::fill(probabilities.begin(), probabilities.end(), 0.0F);
+    for (int ds = 0; ds < 2; ++ds) {
+      if (!s.needed[ds]) continue;
+      if (slice + ds >= static_cast<std::int64_t>(slices.size())) return false;
+      const SlicePrediction& prediction = slices[static_cast<std::size_t>(slice + ds)];
+      const SliceWindow& window = prediction.window;
+      if (window.empty()) return false;
+      const float* values = prediction.probabilities.data_ptr<float>();
+      for (int di = 0; di < 2; ++di) {
+        for (int dj = 0; dj < 2; ++dj) {
+          if (!i.needed[di] || !j.needed[dj]) continue;
+          const std::int64_t y = i.low + di - window.row, x = j.low + dj - window.column;
+          if (y < 0 || x < 0 || y >= window.rows || x >= window.columns) return false;
+          const std::int64_t pixel = y * window.columns + x;
+          if (prediction.inside[static_cast<std::size_t>(pixel)] == 0) return false;
+          const float weight = s.weight[ds] * i.weight[di] * j.weight[dj];
+          const float* p = values + pixel * classes_;
+          for (std::int64_t k = 0; k < classes_; ++k) probabilities[static_cast<std::size_t>(k)] += weight * p[k];
+        }
+      }
+    }
+    return true;
+  }
+
+  void add_vote(std::int64_t voxel, const std::vector<float>& probabilities) const {
+    const auto winner = std::max_element(probabilities.begin(), probabilities.end()) - probabilities.begin();
+    for (VoteAccumulator* receiver : receivers_) {
+      const std::int64_t voxels = receiver->voxels();
+      const auto scale = static_cast<float>(receiver->scale());
+      std::uint16_t* sums = receiver->sums() + voxel;
+      for (std::int64_t k = 0; k < classes_; ++k) {
+        const float p = std::clamp(probabilities[static_cast<std::size_t>(k)], 0.0F, 1.0F);
+        sums[k * voxels] = static_cast<std::uint16_t>(sums[k * voxels] + static_cast<std::uint16_t>(p * scale + 0.5F));
+      }
+      ++receiver->counts()[voxel];
+      if (receiver->votes() != nullptr) ++receiver->votes()[winner * voxels + voxel];
+    }
+  }
+
+  const PlaneSet& planes_;
+  Index3 shape_;
+  std::int64_t classes_;
+  std::span<VoteAccumulator* const> receivers_;
+};
+
+}  // namespace
+
+void run_plane_set(const PlanePass& pass,
+                   const PlaneSet& planes,
+                   const SliceClassifier& classify,
+                   std::span<VoteAccumulator* const> receivers) {
+  TRIPTYCH_ASSERT(!receivers.empty() && pass.slab % 2 == 1);
+  const std::int64_t classes = receivers.front()->config().classes;
+  for (VoteAccumulator* receiver : receivers) {
+    TRIPTYCH_ASSERT(receiver->config().classes == classes && receiver->config().shape == pass.input.shape());
+    receiver->begin_prediction();
+  }
+  const CarryBack carry_back(planes, pass.input.shape(), classes, receivers);
+  const std::int64_t slice_bytes = planes.rows * planes.columns * classes * static_cast<std::int64_t>(sizeof(float));
+  const auto held = static_cast<std::size_t>(std::max<std::int64_t>(2, pass.window_bytes / std::max<std::int64_t>(1, slice_bytes)));
+
+  Progress progress("predict " + planes.name, planes.slices);
+  std::vector<SlicePrediction> slices;
+  std::int64_t first = 0;  // slice index of slices.front()
+  for (std::int64_t slice = 0; slice < planes.slices; ++slice) {
+    if (stop_requested() != 0) throw Error("stopped", "prediction stopped by a signal");
+    slices.push_back(predict_slice(pass, planes, slice, classify, classes));
+    progress.update(slice + 1);
+    const bool last = slice + 1 == planes.slices;
+    if (slices.size() < held && !last) continue;
+    // The last slice of a window stays: voxels between it and the next one wait for that.
+    const auto owned = static_cast<std::int64_t>(slices.size()) - (last ? 0 : 1);
+    carry_back.run(first, owned, slices);
+    pass.input.release_pages();
+    first += owned;
+    slices.erase(slices.begin(), slices.end() - (last ? 0 : 1));
+  }
+  progress.finish();
+}
+
+}  // namespace triptych

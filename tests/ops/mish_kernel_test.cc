@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/ops/mish_kernel.h"
+
+#include <cmath>
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/tensor_matchers.h"
+
+namespace triptych {
+namespace {
+
+at::Tensor exact_mish(const at::Tensor& x) {
+  const at::Tensor d = x.to(at::kDouble);
+  return d * at::tanh(at::log1p(at::exp(d)));
+}
+
+TEST(MishKernel, IsWithinAMillionthOfTheFormula) {
+  const at::Tensor x = at::linspace(-80.0, 80.0, 400001, at::kFloat);
+  at::Tensor y = x.clone().view({1, -1, 1, 1}).contiguous(at::MemoryFormat::ChannelsLast);
+  add_bias_activate_(y, {}, Activation::kMish);
+  const at::Tensor exact = exact_mish(x), error = (y.flatten().to(at::kDouble) - exact).abs();
+  EXPECT_LE((error / exact.abs().clamp_min(1e-30)).max().item<double>(), 1e-6);
+}
+
+TEST(MishKernel, LimitsAndNanAreKept) {
+  EXPECT_EQ(mish_value(INFINITY), INFINITY);
+  EXPECT_EQ(mish_value(-INFINITY), 0.0F);
+  EXPECT_EQ(mish_value(-1e30F), 0.0F);
+  EXPECT_EQ(mish_value(1e30F), 1e30F);
+  EXPECT_EQ(mish_value(0.0F), 0.0F);
+  EXPECT_TRUE(std::isnan(mish_value(NAN)));
+  EXPECT_NEAR(mish_value(-95.0F), 0.0F, 1e-30);
+}
+
+struct Layout {
+  const char* name;
+  std::vector<std::int64_t> sizes;
+  at::MemoryFormat format;
+  at::ScalarType type;
+};
+
+class AddBiasActivate : public ::testing::TestWithParam<Layout> {};
+
+TEST_P(AddBiasActivate, EqualsLibTorchInEveryLayout) {
+  const Layout& layout = GetParam();
+  for (const int threads : {1, 2}) {
+    at::set_num_threads(threads);
+    for (const Activation activation : {Activation::kIdentity, Activation::kMish, Activation::kRelu, Activation::kLeakyRelu}) {
+      at::Tensor x = (3.0 * at::randn(layout.sizes)).to(layout.type).contiguous(layout.format);
+      const at::Tensor bias = at::randn({layout.sizes[1]});
+      std::vector<std::int64_t> shape(layout.sizes.size(), 1);
+      shape[1] = -1;
+      const at::Tensor sum = x.to(at::kFloat) + bias.view(shape);
+      at::Tensor expected = sum;
+      if (activation == Activation::kMish) expected = exact_mish(sum);
+      if (activation == Activation::kRelu) expected = at::relu(sum);
+      if (activation == Activation::kLeakyRelu) expected = at::leaky_relu(sum, 0.01);
+      add_bias_activate_(x, bias, activation);
+      EXPECT_EQ(x.scalar_type(), layout.type);
+      EXPECT_TRUE(testing::near(x, expected, layout.type == at::kFloat ? 1e-6 : 0.05, layout.type == at::kFloat ? 1e-6 : 0.02));
+    }
+  }
+  at::set_num_threads(1);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    MishKernel,
+    AddBiasActivate,
+    ::testing::Values(Layout{"channels_last", {2, 37, 9, 11}, at::MemoryFormat::ChannelsLast, at::kFloat},
+                      Layout{"many_rows", {1, 16, 128, 96}, at::MemoryFormat::ChannelsLast, at::kFloat},
+                      Layout{"planar", {2, 37, 9, 11}, at::MemoryFormat::Contiguous, at::kFloat},
+                      Layout{"volume", {1, 5, 3, 4, 6}, at::MemoryFormat::ChannelsLast3d, at::kFloat},
+                      Layout{"bfloat16", {1, 8, 5, 7}, at::MemoryFormat::ChannelsLast, at::kBFloat16},
+                      Layout{"empty", {1, 8, 0, 7}, at::MemoryFormat::ChannelsLast, at::kFloat}),
+    [](const auto& layout) { return std::string(layout.param.name); });
+
+}  // namespace
+}  // namespace triptych
