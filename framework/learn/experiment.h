@@ -70,7 +70,9 @@ struct TrainerConfig {
     field("clip_norm", clip_norm, "largest L2 norm of the gradient; 0 = no clipping", config::AtLeast{0.0});
     field("accumulate", accumulate, "batches whose gradients are averaged for one step", config::AtLeast{1});
     field("precision", precision, "arithmetic of the forward pass", config::OneOf{"float32", "bfloat16"});
-    field("monitor", monitor, "<task>/<metric> that selects the best checkpoint; auto = mean of the tasks' main metrics' relative change");
+    field("monitor", monitor,
+          "value that selects the best checkpoint: <task>/<metric>, loss/val, or auto = the main metric, of several tasks the mean "
+          "relative change of theirs");
     field("overlays", overlays, "validation items drawn as pictures at each validation, per task", config::Between{0, 16});
     field("loader", loader, "data loader");
   }

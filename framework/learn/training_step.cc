@@ -8,6 +8,7 @@
 #include "framework/core/shape.h"
 #include "framework/core/suggest.h"
 #include "framework/core/torch_compat.h"
+#include "framework/learn/batch_padding.h"
 
 namespace triptych {
 namespace {
@@ -26,6 +27,10 @@ Prediction in_float32(Prediction prediction) {
 std::string number_text(double value) { return std::isnan(value) ? "NaN" : value > 0.0 ? "infinite" : "minus infinity"; }
 
 }  // namespace
+
+Batch prepared(const Batch& batch, Experiment& experiment) {
+  return padded_to(batch.to(experiment.device()), experiment.model().column().size_multiple());
+}
 
 std::vector<TaskLoss> group_losses(Experiment& experiment,
                                    const TaskGroup& group,

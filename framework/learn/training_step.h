@@ -18,7 +18,10 @@ struct TaskLoss {
   std::vector<std::string> ids;  ///< items of the batch
 };
 
-/// One forward pass of the present tasks of a group; losses in float32 whatever the precision of the network.
+/// The batch as the network takes it: on the experiment's device, grids grown to multiples of the network's stride.
+Batch prepared(const Batch& batch, Experiment& experiment);
+
+/// One forward pass of the present tasks of a group on a prepared batch; losses in float32 whatever the precision of the network.
 std::vector<TaskLoss> group_losses(Experiment& experiment,
                                    const TaskGroup& group,
                                    const Batch& batch,

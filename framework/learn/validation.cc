@@ -5,6 +5,7 @@
 
 #include "framework/core/nn.h"
 #include "framework/core/stop.h"
+#include "framework/learn/batch_padding.h"
 #include "framework/learn/training_step.h"
 
 namespace triptych {
@@ -31,6 +32,14 @@ std::vector<Item> spread(const std::vector<Item>& items, std::int64_t count) {
     chosen.push_back(items[static_cast<std::size_t>((2 * i + 1) * size / (2 * std::min(count, size)))]);
   }
   return chosen;
+}
+
+/// The first image of the task that the batch has; its grid is the prediction's where heads answer on their input's grid.
+const BatchEntry* image_of(const Batch& batch, const ExperimentTask& task) {
+  for (const RoleBinding& role : task.task->roles()) {
+    if (batch.has(role.role) && batch.at(role.role).kind == EntryKind::kIntensity) return &batch.at(role.role);
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -62,7 +71,7 @@ bool Validation::run_group(const TaskGroup& group, std::int64_t step, std::vecto
     // Read outside inference mode: a data set may cache what it reads, and the cached tensors serve training too.
     const Batch read = make_batch(group.source, items);
     const torch::InferenceMode inference;
-    const Batch batch = read.to(experiment_.device());
+    const Batch batch = prepared(read, experiment_);
     std::map<std::string, Prediction> predictions;
     const std::vector<TaskLoss> losses = group_losses(experiment_, group, batch, &predictions);
     throw_if_not_finite(losses, experiment_, step);
@@ -86,11 +95,14 @@ void Validation::show_items(const TaskGroup& group, const PredictionSink& sink) 
     const Batch batch = make_batch(group.source, {item});
     const torch::InferenceMode inference;
     std::map<std::string, Prediction> predictions;
-    group_losses(experiment_, group, batch.to(experiment_.device()), &predictions);
+    group_losses(experiment_, group, prepared(batch, experiment_), &predictions);
     for (const std::size_t index : group.tasks) {
       const ExperimentTask& task = experiment_.tasks()[index];
       const auto prediction = predictions.find(task.key);
-      if (prediction != predictions.end()) sink(task, batch, task.task->activate(prediction->second).to(torch::kCPU));
+      if (prediction == predictions.end()) continue;
+      const at::Tensor activated = task.task->activate(prediction->second);
+      const BatchEntry* image = image_of(batch, task);
+      sink(task, batch, (image != nullptr ? unpadded(activated, image->geometry.at(0).shape) : activated).to(torch::kCPU));
     }
   }
 }
