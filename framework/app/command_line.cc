@@ -84,7 +84,10 @@ const std::vector<FlagInfo>& flags() {
   static const std::vector<FlagInfo> list = {
       {"--help", "-h", "", "explain the program or a verb"},
       {"--version", "", "", "print the version"},
-      {"--config-dir", "-cd", "DIR", "look for configurations in DIR first"},
+      {"--config-dir",
+       "-cd",
+       "DIR",
+       "look for configurations in DIR first; alone if it has the primary one"},
       {"--config-name", "-cn", "NAME", "primary configuration, without .yaml (default: config)"},
       {"--multirun", "-m", "", "a job for each combination of swept values"},
       {"--jobs", "-j", "N", "jobs of a sweep that run at once (default: 1)"},
@@ -157,7 +160,8 @@ config::ComposeRequest compose_request(const CommandLine& command) {
         "config_not_found",
         fmt::format("--config-dir: there is no folder '{}'", command.config_dir.string()));
   }
-  request.search_path = config::default_search_path(command.config_dir, executable_path());
+  request.search_path =
+      config::default_search_path(command.config_dir, command.config_name, executable_path());
   request.config_name = command.config_name;
   request.overrides = command.words;
   request.word_numbers = command.word_numbers;

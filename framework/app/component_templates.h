@@ -190,8 +190,14 @@ class CLASS final : public Dataset {
   explicit CLASS(const Config& config) : config_(config), classes_(numbered_classes(2)) {
     Geometry geometry;
     geometry.shape = {config.size, config.size, config.size};
-    EntrySpec image{.name = "image", .kind = EntryKind::kIntensity, .modality = "synthetic", .geometry = geometry};
-    EntrySpec label{.name = "label", .kind = EntryKind::kLabel, .modality = "label", .geometry = geometry};
+    EntrySpec image;
+    image.name = "image";
+    image.modality = "synthetic";
+    image.geometry = geometry;
+    EntrySpec label = image;
+    label.name = "label";
+    label.kind = EntryKind::kLabel;
+    label.modality = "label";
     for (std::int64_t i = 0; i < 3 * config.count; ++i) samples_.push_back({"ball_" + std::to_string(i), {image, label}});
   }
 

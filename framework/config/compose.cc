@@ -40,7 +40,8 @@ void extend_search_path(ConfigRepository& repository,
     if (directory.starts_with("file://")) directory.erase(0, 7);
     const auto same = [&](const SearchEntry& entry) { return entry.directory == directory; };
     const std::vector<SearchEntry>& known = repository.search_path();
-    if (std::none_of(known.begin(), known.end(), same)) repository.append({directory, "hydra.searchpath"});
+    if (std::none_of(known.begin(), known.end(), same))
+      repository.append({directory, "hydra.searchpath"});
   }
 }
 
@@ -178,6 +179,7 @@ SweepPlan compose_sweep(const ComposeRequest& request) {
 }
 
 std::vector<SearchEntry> default_search_path(const fs::path& config_dir,
+                                             const std::string& config_name,
                                              const fs::path& executable) {
   std::vector<SearchEntry> path;
   if (!config_dir.empty()) path.push_back({config_dir, "--config-dir"});
@@ -189,7 +191,9 @@ std::vector<SearchEntry> default_search_path(const fs::path& config_dir,
       rest.remove_prefix(std::min(end + 1, rest.size()));
     }
   }
-  path.push_back({shipped_experiments(executable), "triptych"});
+  const bool own_root =
+      !config_dir.empty() && ConfigRepository({{config_dir, ""}}).has_config(config_name);
+  if (!own_root) path.push_back({shipped_experiments(executable), "triptych"});
   return path;
 }
 

@@ -70,7 +70,12 @@ SweepPlan compose_sweep(const ComposeRequest& request);
 
 /// Where configurations are looked for: `config_dir` (if not empty), the folders in
 /// $TRIPTYCH_CONFIG_PATH (separated by ':'), then the experiments/ that belongs to the program.
+///
+/// A `config_dir` that holds the primary configuration `config_name` is a root of its own: the
+/// program's experiments/ is left out, so that a stored run or a foreign project means the same
+/// whatever groups the program ships.
 std::vector<SearchEntry> default_search_path(const std::filesystem::path& config_dir,
+                                             const std::string& config_name,
                                              const std::filesystem::path& executable);
 
 }  // namespace triptych::config

@@ -98,23 +98,27 @@ double Node::as_double() const {
   return std::get<double>(value_);
 }
 
-const std::string& Node::as_string() const {
+const std::string& Node::as_string() const& {
   if (!is_string()) throw wrong_kind(*this, "text");
   return std::get<std::string>(value_);
 }
 
-const Node::List& Node::as_list() const {
+const Node::List& Node::as_list() const& {
   if (!is_list()) throw wrong_kind(*this, "a list");
   return std::get<List>(value_);
 }
 
-const Node::Map& Node::as_map() const {
+const Node::Map& Node::as_map() const& {
   if (!is_map()) throw wrong_kind(*this, "a map");
   return std::get<Map>(value_);
 }
 
-Node::List& Node::as_list() { return const_cast<List&>(std::as_const(*this).as_list()); }
-Node::Map& Node::as_map() { return const_cast<Map&>(std::as_const(*this).as_map()); }
+Node::List& Node::as_list() & { return const_cast<List&>(std::as_const(*this).as_list()); }
+Node::Map& Node::as_map() & { return const_cast<Map&>(std::as_const(*this).as_map()); }
+
+std::string Node::as_string() && { return std::as_const(*this).as_string(); }
+Node::List Node::as_list() && { return std::move(static_cast<Node&>(*this).as_list()); }
+Node::Map Node::as_map() && { return std::move(static_cast<Node&>(*this).as_map()); }
 
 std::size_t Node::size() const {
   if (is_list()) return std::get<List>(value_).size();

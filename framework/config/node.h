@@ -89,11 +89,15 @@ class Node {
   bool as_bool() const;
   std::int64_t as_int() const;
   double as_double() const;
-  const std::string& as_string() const;
-  const List& as_list() const;
-  const Map& as_map() const;
-  List& as_list();
-  Map& as_map();
+  const std::string& as_string() const&;
+  const List& as_list() const&;
+  const Map& as_map() const&;
+  List& as_list() &;
+  Map& as_map() &;
+  // By value from a temporary, so that `for (... : parse_yaml(text).as_list())` is sound.
+  std::string as_string() &&;
+  List as_list() &&;
+  Map as_map() &&;
 
   /// Number of elements or entries; 0 for scalars.
   std::size_t size() const;

@@ -127,7 +127,8 @@ Node map_argument(const Call& call) {
 
 Node dict_keys(const Call& call) {
   Node keys = Node::list();
-  for (const Entry& entry : map_argument(call).as_map()) {
+  const Node map = map_argument(call);
+  for (const Entry& entry : map.as_map()) {
     keys.as_list().push_back(
         std::visit([](const auto& key) { return Node(key); }, entry.key.value()));
   }
@@ -136,7 +137,8 @@ Node dict_keys(const Call& call) {
 
 Node dict_values(const Call& call) {
   Node values = Node::list();
-  for (const Entry& entry : map_argument(call).as_map()) values.as_list().push_back(entry.value);
+  const Node map = map_argument(call);
+  for (const Entry& entry : map.as_map()) values.as_list().push_back(entry.value);
   return values;
 }
 
