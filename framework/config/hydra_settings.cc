@@ -81,6 +81,7 @@ void fill_hydra(Node& hydra,
   hydra.set_path("overrides.hydra", escape_interpolations(hydra_words));
   hydra.set_path("overrides.task", escape_interpolations(task_words));
   if (hydra.at("job.name").is_missing()) hydra.set_path("job.name", Node(request.job_name));
+  if (hydra.at("mode").is_null()) hydra.set_path("mode", Node(request.multirun ? "MULTIRUN" : "RUN"));
   hydra.set_path("job.config_name", Node(request.config_name));
   hydra.set_path("job.override_dirname",
                  escape_interpolations(Node(override_dirname(hydra, composition.overrides))));

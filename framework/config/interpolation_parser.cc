@@ -141,8 +141,8 @@ class Parser {
       if (!take_if('.')) break;
       if (peek() == '[') fail("expected a key");
     }
-    if (peek() == ':') return parse_call(std::move(expression));
     skip_blanks();
+    if (peek() == ':') return parse_call(std::move(expression));
     if (!take_if('}'))
       fail(next_ < text_.size() ? "unexpected character in an interpolation"
                                 : "an interpolation is never closed");
@@ -249,17 +249,20 @@ class Parser {
     joined.kind = Kind::kText;
     std::string plain;
     bool escaped = false;
+    std::size_t kept = 0;  // length up to which blanks were escaped and stay
     while (next_ < text_.size() && ends.find(peek()) == std::string_view::npos) {
       const char c = peek();
       if (at("${")) {
         if (!is_value) fail("an interpolation cannot be a key");
         if (!plain.empty()) joined.parts.push_back(literal(Node(std::exchange(plain, ""))));
+        kept = 0;
         joined.parts.push_back(parse_interpolation());
       } else if (c == '\\' && next_ + 1 < text_.size() &&
                  kEscapable.find(text_[next_ + 1]) != std::string_view::npos) {
         plain += text_[next_ + 1];
         next_ += 2;
         escaped = true;
+        kept = plain.size();
       } else if (is_word(c) || c == ' ' || c == '\t' || (c == ':' && is_value) ||
                  kAllowed.find(c) != std::string_view::npos) {
         plain += c;
@@ -268,9 +271,7 @@ class Parser {
         fail("unexpected character; quote the text");
       }
     }
-    if (!escaped) {
-      while (!plain.empty() && (plain.back() == ' ' || plain.back() == '\t')) plain.pop_back();
-    }
+    while (plain.size() > kept && (plain.back() == ' ' || plain.back() == '\t')) plain.pop_back();
     if (joined.parts.empty()) {
       if (plain.empty()) fail(is_value ? "expected a value" : "expected a key");
       return literal(escaped ? Node(plain) : typed_word(plain));
