@@ -8,8 +8,9 @@
 namespace triptych {
 namespace {
 
-constexpr double kCellsApart = 1.5;  // structures of a NoiseField are this many cells apart
-constexpr float kNoiseSlope = 2.4F;  // mean gradient of a unit NoiseField times its cell
+constexpr double kCellsApart = 1.5;    // structures of a NoiseField are this many cells apart
+constexpr float kLargestNoise = 3.5F;  // a unit NoiseField hardly ever exceeds it
+constexpr float kNoiseSlope = 2.4F;    // mean gradient of a unit NoiseField times its cell
 
 float f(double value) { return static_cast<float>(value); }
 
@@ -29,40 +30,53 @@ BoneStructure::BoneStructure(const BoneParameters& parameters, RandomStream stre
   const double angle = own.uniform(0.0, 2.0 * std::numbers::pi);
   cos_axis_ = f(std::cos(angle));
   sin_axis_ = f(std::sin(angle));
+  const std::array<double, 9> turn = random_rotation(own);
+  std::transform(turn.begin(), turn.end(), lacuna_turn_.begin(), f);
   lacuna_key_ = static_cast<std::uint32_t>(own.bits() >> 32);
 }
+
+// Fields are only asked where they can decide: sampling them is what a scene costs.
 
 float BoneStructure::depth(const Point3f& p) const {
   const float across = cos_axis_ * p.x + sin_axis_ * p.y;
   const float up = p.z - f(parameters_.top - parameters_.outer_radius);
-  return f(parameters_.outer_radius) - std::hypot(across, up) +
-         0.08F * f(parameters_.cortex_thickness) * roughness_.at(p);
+  const float smooth = f(parameters_.outer_radius) - std::hypot(across, up);
+  const float roughness = 0.08F * f(parameters_.cortex_thickness);
+  if (std::abs(smooth) > kLargestNoise * roughness) return smooth;
+  return smooth + roughness * roughness_.at(p);
 }
 
-// > 0 in compact bone, in mm; canals are tubes around the common zero lines of two fields.
-float BoneStructure::cortex(const Point3f& p, float below) const {
-  const float thickness = f(parameters_.cortex_thickness) * (1.0F + 0.2F * cortex_depth_.at(p));
-  const float shell = std::min(below, thickness - below);
-  if (shell <= 0.0F) return shell;
+// Compact bone; canals are tubes around the common zero lines of two fields.
+bool BoneStructure::is_cortex(const Point3f& p, float below) const {
+  const float thickness = f(parameters_.cortex_thickness);
+  const float variation = 0.2F * thickness;
+  if (below > thickness + kLargestNoise * variation) return false;
+  if (below > thickness - kLargestNoise * variation &&
+      below > thickness + variation * cortex_depth_.at(p)) {
+    return false;
+  }
   const float scale = f(parameters_.canal_spacing / kCellsApart) / kNoiseSlope;
-  const float from_canal =
-      std::hypot(canal_a_.at(p), canal_b_.at(p)) * scale - f(parameters_.canal_radius);
-  return std::min(shell, from_canal);
+  const float radius = f(parameters_.canal_radius) / scale;
+  const float a = canal_a_.at(p);
+  if (std::abs(a) > radius) return true;
+  return std::hypot(a, canal_b_.at(p)) > radius;
 }
 
-// > 0 in trabeculae: a sheet around the zero set of a field, thinner and broken where `fill` is
-// low.
-float BoneStructure::trabeculae(const Point3f& p) const {
+// A sheet around the zero set of a field, thinner and broken where `fill` is low.
+bool BoneStructure::is_trabecula(const Point3f& p) const {
   const float scale = f(parameters_.trabecula_spacing / kCellsApart) / kNoiseSlope;
   const float half = 0.5F * f(parameters_.trabecula_thickness);
-  return half * (1.0F + 0.6F * fill_.at(p)) - std::abs(network_.at(p)) * scale;
+  const float away = std::abs(network_.at(p)) * scale;
+  if (away > half * (1.0F + 0.6F * kLargestNoise)) return false;
+  return away < half * (1.0F + 0.6F * fill_.at(p));
 }
 
 bool BoneStructure::is_lacuna(const Point3f& p) const {
   const float edge = f(parameters_.lacuna_spacing);
-  const float x = p.x / edge;
-  const float y = p.y / edge;
-  const float z = p.z / edge;
+  const std::array<float, 9>& m = lacuna_turn_;
+  const float x = (m[0] * p.x + m[1] * p.y + m[2] * p.z) / edge;
+  const float y = (m[3] * p.x + m[4] * p.y + m[5] * p.z) / edge;
+  const float z = (m[6] * p.x + m[7] * p.y + m[8] * p.z) / edge;
   const int ix = static_cast<int>(std::floor(x));
   const int iy = static_cast<int>(std::floor(y));
   const int iz = static_cast<int>(std::floor(z));
@@ -90,17 +104,18 @@ BoneMaterial BoneStructure::at(const Point3f& p, float implant_distance) const {
   const float below = depth(p);
   if (below <= 0.0F) return BoneMaterial::kSoftTissue;
 
-  float bone = std::max(cortex(p, below),
-                        below > f(0.5 * parameters_.cortex_thickness) ? trabeculae(p) : -1.0F);
-  // New bone on part of the implant, then a gap where `contact` is low.
-  const float near = f(2.0 * parameters_.new_bone_thickness + 2.0 * parameters_.gap);
-  if (implant_distance < near) {
-    const float growth = f(parameters_.new_bone_thickness) * (0.15F + 0.8F * growth_.at(p));
-    bone = std::max(bone, std::min(growth - implant_distance, below));
-    const float gap = f(parameters_.gap) * (0.1F + 0.7F * contact_.at(p));
-    bone = std::min(bone, implant_distance - std::min(gap, f(parameters_.gap)));
+  // No contact where `contact_` is high; elsewhere new bone may cover the implant.
+  const float widest_gap = f(parameters_.gap);
+  if (implant_distance < widest_gap &&
+      implant_distance < widest_gap * (0.1F + 0.7F * contact_.at(p))) {
+    return BoneMaterial::kMarrow;
   }
-  if (bone <= 0.0F) return BoneMaterial::kMarrow;
+  const float growth = f(parameters_.new_bone_thickness);
+  const bool is_new = implant_distance < growth * (0.15F + 0.8F * kLargestNoise) &&
+                      implant_distance < growth * (0.15F + 0.8F * growth_.at(p));
+  const bool is_bone = is_new || is_cortex(p, below) ||
+                       (below > f(0.5 * parameters_.cortex_thickness) && is_trabecula(p));
+  if (!is_bone) return BoneMaterial::kMarrow;
   return is_lacuna(p) ? BoneMaterial::kLacuna : BoneMaterial::kBone;
 }
 

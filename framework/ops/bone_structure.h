@@ -3,6 +3,9 @@
 
 #include "framework/ops/noise_field.h"
 
+#include <array>
+#include <cstdint>
+
 namespace triptych {
 
 /// A piece of a long bone around an implant; lengths in mm. The bone's outer surface is a cylinder
@@ -38,14 +41,15 @@ class BoneStructure {
  private:
   /// Depth below the outer surface; negative outside the bone.
   float depth(const Point3f& position) const;
-  float cortex(const Point3f& position, float depth) const;
-  float trabeculae(const Point3f& position) const;
+  bool is_cortex(const Point3f& position, float depth) const;
+  bool is_trabecula(const Point3f& position) const;
   bool is_lacuna(const Point3f& position) const;
 
   BoneParameters parameters_;
   float cos_axis_ = 1.0F;
   float sin_axis_ = 0.0F;
   std::uint32_t lacuna_key_ = 0;
+  std::array<float, 9> lacuna_turn_{};
   NoiseField roughness_, cortex_depth_, network_, fill_, canal_a_, canal_b_, contact_, growth_;
 };
 

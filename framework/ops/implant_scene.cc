@@ -61,7 +61,7 @@ BoneParameters ImplantScene::draw_bone(const SceneOptions& options,
   p.trabecula_spacing = fov * stream.uniform(0.18, 0.24);
   p.canal_radius = 0.017 * fov;
   p.canal_spacing = 0.20 * fov;
-  p.lacuna_radius = 0.0075 * fov;
+  p.lacuna_radius = 0.009 * fov;
   p.lacuna_spacing = 0.042 * fov;
   p.gap = 0.045 * fov;
   p.new_bone_thickness = 0.055 * fov;

@@ -15,11 +15,11 @@ namespace triptych {
 /// How scenes of a screw in bone are drawn. Lengths are fractions of the field of view (its
 /// shortest side), so that one setting serves every grid and voxel size.
 struct SceneOptions {
-  double screw_diameter = 0.46;
+  double screw_diameter = 0.50;
   double screw_length = 0.78;
   double tilt_deg = 15.0;
   double shift = 0.04;
-  double degradation = 0.055;
+  double degradation = 0.06;
   std::int64_t pits = 14;
   double specimen_diameter = 0.98;
 

@@ -102,24 +102,27 @@ void replace_by_errors(std::vector<float>& sinogram,
                        double integral_per_pixel,
                        double ray_noise,
                        std::uint64_t key) {
-  const auto hardened = [&](std::size_t i, double p) {
-    const double h = p + errors.metal_factor * integral_per_pixel * metal[i];
-    return errors.hardening * h * h;
+  const auto integral = [&](std::size_t i) {
+    return std::max(0.0, integral_per_pixel * sinogram[i]);
   };
+  const auto with_metal = [&](std::size_t i) {
+    return integral(i) + errors.metal_factor * integral_per_pixel * metal[i];
+  };
+  const auto lost = [&](std::size_t i) { return errors.hardening * with_metal(i) * with_metal(i); };
   // The scanner is calibrated: the loss that is proportional to p (least squares) has been made up
   // for.
   double loss = 0.0;
   double square = 1e-12;
   for (std::size_t i = 0; i < sinogram.size(); ++i) {
-    const double p = std::max(0.0, integral_per_pixel * sinogram[i]);
-    loss += hardened(i, p) * p;
-    square += p * p;
+    loss += lost(i) * integral(i);
+    square += integral(i) * integral(i);
   }
+  const double gain = loss / square;
   for (std::size_t i = 0; i < sinogram.size(); ++i) {
-    const double p = std::max(0.0, integral_per_pixel * sinogram[i]);
     // Photon counts fall by exp(-p), so the noise of their logarithm grows by exp(p / 2).
-    const double noise = ray_noise * std::exp(0.5 * std::min(p, 8.0)) * hashed_normal(key, i);
-    sinogram[i] = f((noise - hardened(i, p) + loss / square * p) / integral_per_pixel);
+    const double growth = std::exp(0.5 * std::min(with_metal(i), 8.0));
+    const double noise = ray_noise * growth * hashed_normal(key, i);
+    sinogram[i] = f((noise - lost(i) + gain * integral(i)) / integral_per_pixel);
   }
 }
 

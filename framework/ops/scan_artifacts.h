@@ -32,7 +32,8 @@ struct BeamErrors {
   double density = 3.0;     ///< line integral through a field of view full of value 1
   double hardening = 0.05;  ///< b of: measured = c p - b (p + metal_factor * p_metal)^2, c by
                             ///< calibration: cupping, dark bands between dense parts
-  double metal_factor = 1.0;
+  double metal_factor =
+      1.0;  ///< absorption of the metal beyond its grey value: hardening and noise along it
   double noise =
       0.03;  ///< standard deviation in grey values where rays pass nothing; grows along dense paths
   double views_per_pixel =

@@ -120,12 +120,13 @@ float ScrewShape::distance(const Point3f& local) const {
   const float z = local.z;
   const float start = pitch * std::atan2(local.y, local.x) / (2.0F * kPi);
 
-  // Nearest edge of this turn of the thread and of its neighbours.
-  const float first = start + (std::floor((z - start) / pitch) - 1.0F) * pitch;
+  // Nearest edge of this turn of the thread and of the nearer neighbour.
+  const float turns = (z - start) / pitch;
+  const float first = start + (std::round(turns) - 1.0F) * pitch;
   float best = 1e30F;
   float r0 = root * envelope(first);
   float z0 = first;
-  for (int i = 1; i <= 3 * kCorners; ++i) {
+  for (int i = 1; i <= 2 * kCorners; ++i) {
     const Corner& corner = kProfile[(i - 1) % kCorners + 1];
     const float z1 = first + (static_cast<float>((i - 1) / kCorners) + corner.turn) * pitch;
     const float r1 = (root + depth * corner.height) * envelope(z1);

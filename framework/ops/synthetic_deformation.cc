@@ -53,7 +53,7 @@ Eigen::Vector3d SmoothRigidDeformation::map(const Eigen::Vector3d& fixed) const 
 Eigen::Vector3d SmoothRigidDeformation::inverse(const Eigen::Vector3d& moving,
                                                 const Eigen::Vector3d& guess) const {
   constexpr int kMostSteps = 30;
-  const double tolerance = 1e-5 * parameters_.smooth_cell_mm;
+  const double tolerance = 1e-4 * parameters_.smooth_cell_mm;
   const Eigen::Vector3d& centre = parameters_.centre_mm;
   Eigen::Vector3d fixed = guess;
   for (int step = 0; step < kMostSteps; ++step) {

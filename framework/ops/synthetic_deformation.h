@@ -59,7 +59,7 @@ class SmoothRigidDeformation {
   /// x_moving - x_fixed.
   Eigen::Vector3d displacement(const Eigen::Vector3d& fixed) const { return map(fixed) - fixed; }
   /// The fixed position that maps to `moving`; fixed-point iteration from `guess` until a step is
-  /// below 1e-5 of smooth_cell_mm.
+  /// below 1e-4 of smooth_cell_mm.
   Eigen::Vector3d inverse(const Eigen::Vector3d& moving, const Eigen::Vector3d& guess) const;
 
  private:

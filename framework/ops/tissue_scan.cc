@@ -18,7 +18,7 @@ struct Palette {
 // Degradation products run from just below the residual material to the grey of bone (texture 0 to
 // 1).
 constexpr Palette kSrct = {{0.06F, 0.26F, 0.20F, 0.68F, 0.36F, 0.40F, 0.16F, 0.44F},
-                           {0.00F, 0.020F, 0.025F, 0.03F, 0.00F, 0.30F, 0.00F, 0.00F}};
+                           {0.00F, 0.020F, 0.025F, 0.04F, 0.00F, 0.30F, 0.00F, 0.00F}};
 constexpr Palette kLabct = {{0.02F, 0.24F, 0.20F, 0.80F, 0.70F, 0.50F, 0.30F, 0.62F},
                             {0.00F, 0.015F, 0.015F, 0.04F, 0.00F, 0.15F, 0.00F, 0.00F}};
 // Protons: fatty marrow bright, muscle and fluid grey, mineral and metal dark; corrosion products

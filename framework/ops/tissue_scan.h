@@ -53,8 +53,8 @@ std::vector<Eigen::Vector3d> border_points(
 /// Synchrotron micro-CT. Grey values are about 0..1, lengths in voxels.
 struct SrctScan {
   double contrast = 1.0;
-  double noise = 0.06;
-  double rings = 0.012;
+  double noise = 0.05;
+  double rings = 0.015;
   double edges = 0.35;
   double blur_voxel = 0.6;
 
@@ -87,9 +87,9 @@ struct SrctScan {
 struct LabctScan {
   double factor = 2.0;
   double contrast = 1.0;
-  double noise = 0.04;
+  double noise = 0.03;
   double hardening = 0.06;
-  double metal_streaks = 1.5;
+  double metal_streaks = 0.8;
   double views_per_pixel = 0.9;
 
   void visit(auto& field) {
@@ -108,7 +108,7 @@ struct LabctScan {
           config::Between{0.0, 0.5});
     field("metal_streaks",
           metal_streaks,
-          "how much more the metal hardens the beam than tissue does",
+          "how much more than its grey value the metal absorbs and hardens the beam",
           config::Between{0.0, 10.0});
     field("views_per_pixel",
           views_per_pixel,
