@@ -33,6 +33,8 @@ function(triptych_layer name)
   target_link_libraries(triptych_${name} ${LAYER_LINK} PRIVATE triptych_warnings)
   if(LAYER_TORCH)
     triptych_use_torch(triptych_${name} PUBLIC)
+  else()
+    set_target_properties(triptych_${name} PROPERTIES UNITY_BUILD OFF)  # cheap to compile one by one
   endif()
 endfunction()
 

@@ -110,7 +110,7 @@ void RunObserver::draw_curves() {
     if (tag.starts_with("loss/")) {
       losses.series.push_back({.name = tag, .x = points.first, .y = points.second,
                                .best = tag == "loss/val" ? Best::kLowest : Best::kNone});
-    } else if (tag.starts_with("metric/") && mean && tag.find("mm/") == std::string::npos) {
+    } else if (mean && tag.find("_mm/") == std::string::npos) {
       metrics.series.push_back({.name = tag, .x = points.first, .y = points.second, .best = Best::kHighest});
     }
   }

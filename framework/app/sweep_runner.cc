@@ -99,10 +99,11 @@ void collect(std::map<pid_t, std::size_t>& running, std::vector<Job>& jobs) {
 }  // namespace
 
 int run_sweep(const CommandLine& command, const config::ComposeRequest& request) {
-  std::vector<config::SweepJob> sweep = config::compose_sweep(request);
-  for (config::SweepJob& job : sweep) Experiment::check(config::resolve(job.composition));
-  const fs::path folder = config::sweep_directory(sweep.front().composition);
-  config::write_multirun_file(sweep.front().composition, folder);
+  config::SweepPlan plan = config::compose_sweep(request);
+  std::vector<config::SweepJob>& sweep = plan.jobs;
+  for (const config::SweepJob& job : sweep) Experiment::check(config::resolve(job.composition));
+  const fs::path folder = config::sweep_directory(plan.master);
+  config::write_multirun_file(plan.master, folder);
 
   std::vector<Job> jobs;
   for (const config::SweepJob& job : sweep) jobs.push_back({join(job.overrides, " ", ""), config::job_directory(job)});

@@ -3,10 +3,9 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "framework/app/run_files.h"
-#include "framework/infer/plane_fusion.h"
+#include "framework/infer/volume_predictor.h"
 
 namespace triptych::app {
 
@@ -14,26 +13,22 @@ namespace triptych::app {
 struct TrainedTask {
   std::unique_ptr<Experiment> experiment;
   std::string key;
+  std::string modality;       ///< of the role `image`
+  std::int64_t channels = 1;  ///< of the role `image`
 
-  /// Channels of the image that the task's role `image` takes.
-  std::int64_t channels() const;
+  const ExperimentTask& task() const { return experiment->task(key); }
+  const InferConfig& infer() const { return experiment->config().infer; }
+  std::filesystem::path scratch() const;
+  /// Predicts volumes as `infer` says.
+  VolumePredictor predictor() const;
 };
 
-/// Opens a run; `task` may be empty when the run has one. `device` and `infer` change what the run stored.
-TrainedTask open_task(const std::string& run, const std::string& checkpoint, const std::string& task,
-                      const std::string& device, const config::Node& infer);
-
-/// Predicts a harmonised volume [C, D, H, W] as `infer` says. Several plane sets need cubic voxels: geometry_error otherwise.
-FusedVolume predict_volume(TrainedTask& task, const VolumeStore& input, const Geometry& geometry, MemoryBudget& budget,
-                           const std::filesystem::path& scratch);
-
-/// A label map [1, D, H, W] and the way it was made: "rc", "pc", ..., "soft-3", "majority-3", "soft-9", "majority-9".
-struct NamedLabels {
-  std::string name;
-  at::Tensor labels;
-};
-/// Every plane set alone and every fusion, each plane set predicted once.
-std::vector<NamedLabels> predict_every_way(TrainedTask& task, const VolumeStore& input, const Geometry& geometry,
-                                           MemoryBudget& budget, const std::filesystem::path& scratch);
+/// Opens a run; `task` may be empty when the run has one. `device` (empty = as stored) and the keys of `infer` change what
+/// the run stored.
+TrainedTask open_task(const std::string& run,
+                      const std::string& checkpoint,
+                      const std::string& task,
+                      const std::string& device,
+                      const config::Node& infer);
 
 }  // namespace triptych::app

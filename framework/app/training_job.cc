@@ -7,6 +7,7 @@
 
 #include "framework/app/run_files.h"
 #include "framework/app/run_observer.h"
+#include "framework/config/interpolation.h"
 #include "framework/config/yaml_writer.h"
 #include "framework/core/error.h"
 #include "framework/core/file.h"
@@ -21,6 +22,12 @@
 namespace triptych::app {
 namespace fs = std::filesystem;
 namespace {
+
+/// The complete configuration, every value with its origin. Text that looks like an interpolation is escaped: it was resolved
+/// once and must not be again when the file is composed.
+void write_resolved(const fs::path& folder, const config::Node& resolved) {
+  write_file_atomically(folder / "resolved.yaml", config::to_yaml(config::escape_interpolations(resolved), {.origins = true}));
+}
 
 /// All faults of all data sets at once, before the first step.
 void verify_datasets(const Experiment& experiment) {
@@ -95,7 +102,7 @@ int run_training(const CommandLine& command, const config::Node& resolved, const
   log::set_file(folder / "train.log");
   Experiment experiment(resolved, true);
   verify_datasets(experiment);
-  if (!resume) write_file_atomically(folder / "resolved.yaml", config::to_yaml(resolved, {.origins = true}));
+  if (!resume) write_resolved(folder, resolved);
 
   RunRecord record(folder / "run.json", run_setup(command, experiment, read_file(folder / "resolved.yaml")), resume);
   try {

@@ -103,10 +103,12 @@ int evaluate(const CommandLine& command) {
   const auto config = config::read<EvaluateConfig>(words_to_node(command));
   apply_threads(config.threads);
   if (config.run.empty()) return evaluate_files(config, command.json);
-  TrainedTask task = open_task(config.run, config.checkpoint, config.task, config.device, config.infer);
+  config::Node infer = config.infer;
+  if (config.compare && infer.find("planes") == nullptr) infer.set("planes", config::Node(9));
+  const TrainedTask task = open_task(config.run, config.checkpoint, config.task, config.device, infer);
   const fs::path folder = config.output.empty() ? fs::path(config.run) / "evaluation" / config.split : fs::path(config.output);
   const std::vector<MethodScores> scores = evaluate_split(task, config.split, config.limit, config.compare, folder / "pictures");
-  const Table summary = score_table(scores, task.experiment->task(task.key).task->main_metric());
+  const Table summary = score_table(scores, task.task().task->main_metric());
   const Table all = metric_table(scores);
   write_tables(folder, summary, all);
   std::fputs((command.json ? all.json() + "\n" : summary.text()).c_str(), stdout);

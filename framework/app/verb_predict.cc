@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstdio>
 
 #include <ATen/ATen.h>
@@ -10,8 +11,6 @@
 #include "framework/config/fields.h"
 #include "framework/core/error.h"
 #include "framework/core/file.h"
-#include "framework/core/log.h"
-#include "framework/core/progress.h"
 #include "framework/image/resample.h"
 
 namespace triptych::app {
@@ -79,8 +78,8 @@ void write_maps(const fs::path& folder, const std::vector<std::string>& outputs,
 int predict(const CommandLine& command) {
   const auto config = config::read<PredictConfig>(words_to_node(command));
   apply_threads(config.threads);
-  TrainedTask trained = open_task(config.run, config.checkpoint, config.task, config.device, config.infer);
-  const InferConfig& infer = trained.experiment->config().infer;
+  const TrainedTask trained = open_task(config.run, config.checkpoint, config.task, config.device, config.infer);
+  const InferConfig& infer = trained.infer();
   const bool to_file = !file_extension(config.output).empty();
   if (to_file && infer.outputs != std::vector<std::string>{"labels"}) {
     throw usage_error("output: a folder is expected for infer.outputs other than [labels], got the file '" + config.output + "'");
@@ -89,13 +88,10 @@ int predict(const CommandLine& command) {
   if (!config.spacing.empty()) options.spacing_mm = Eigen::Vector3d(config.spacing[0], config.spacing[1], config.spacing[2]);
 
   MemoryBudget budget(bytes_from_text(infer.memory));
-  const fs::path scratch = infer.scratch.empty() ? fs::temp_directory_path() : fs::path(infer.scratch);
-  const ExperimentTask& task = trained.experiment->task(trained.key);
-  const std::string& location = config.input.at("image");
-  const InputVolume input = read_input(location, options, harmonise_of(trained.experiment->node(), task.setup.dataset),
-                                       trained.channels(), budget, scratch);
-  const FusedVolume fused = predict_volume(trained, *input.store, input.geometry, budget, scratch);
-  const ClassTable& classes = task.task->context().classes;
+  const HarmoniseConfig harmonise = harmonise_of(trained.experiment->node(), trained.task().setup.dataset);
+  const InputVolume input = read_input(config.input.at("image"), options, harmonise, trained.channels, budget, trained.scratch());
+  const FusedVolume fused = trained.predictor().predict(*input.store, input.geometry, budget, trained.scratch());
+  const ClassTable& classes = trained.task().task->context().classes;
   const Volume labels = on_input_grid(class_values(fused.labels->tensor(), classes), input, Interpolation::kNearest);
   if (to_file) {
     write_labels(config.output, labels, classes);

@@ -95,23 +95,23 @@ PredictedSample read_sample(const ExperimentTask& task, std::size_t index) {
 
 }  // namespace
 
-std::vector<MethodScores> evaluate_split(TrainedTask& trained, const std::string& split, std::int64_t limit, bool compare,
+std::vector<MethodScores> evaluate_split(const TrainedTask& trained, const std::string& split, std::int64_t limit, bool compare,
                                          const fs::path& pictures) {
-  const ExperimentTask& task = trained.experiment->task(trained.key);
+  const ExperimentTask& task = trained.task();
   const auto dataset = trained.experiment->dataset(task.setup.dataset);
   std::vector<std::size_t> samples = dataset->split(split);
   if (samples.empty()) throw data_error(fmt::format("data set '{}': the split '{}' has no samples", task.setup.dataset, split));
   if (limit > 0 && static_cast<std::int64_t>(samples.size()) > limit) samples.resize(static_cast<std::size_t>(limit));
 
   const ClassTable& classes = task.task->context().classes;
-  const InferConfig& infer = trained.experiment->config().infer;
-  const fs::path scratch = infer.scratch.empty() ? fs::temp_directory_path() : fs::path(infer.scratch);
+  const InferConfig& infer = trained.infer();
+  const VolumePredictor predictor = trained.predictor();
   Scores scores(*task.task);
   Progress progress("evaluate", static_cast<std::int64_t>(samples.size()));
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const PredictedSample sample = read_sample(task, samples[i]);
     MemoryBudget budget(bytes_from_text(infer.memory));
-    VolumeStore store(sample.image.data.size(0), sample.image.geometry.shape, at::kFloat, budget, scratch);
+    VolumeStore store(sample.image.data.size(0), sample.image.geometry.shape, at::kFloat, budget, trained.scratch());
     store.tensor().copy_(sample.image.data);
     at::Tensor shown;
     const auto score = [&](const std::string& method, const at::Tensor& labels) {
@@ -120,11 +120,11 @@ std::vector<MethodScores> evaluate_split(TrainedTask& trained, const std::string
     };
     if (compare) {
       score("otsu", otsu_labels(sample.image.data, sample.reference.data, classes.size()));
-      for (const NamedLabels& result : predict_every_way(trained, store, sample.image.geometry, budget, scratch)) {
-        score(result.name, result.labels);
+      for (const NamedLabels& way : predictor.predict_every_way(store, sample.image.geometry, budget, trained.scratch())) {
+        score(way.name, way.labels->tensor());
       }
     } else {
-      const FusedVolume fused = predict_volume(trained, store, sample.image.geometry, budget, scratch);
+      const FusedVolume fused = predictor.predict(store, sample.image.geometry, budget, trained.scratch());
       score(fmt::format("{}-{}", infer.fusion, infer.planes), fused.labels->tensor());
     }
     draw(pictures / (sample.id + ".png"), sample.image, shown, sample.reference, classes);

@@ -22,7 +22,7 @@ struct MethodScores {
 /// With `compare`, every volume is also scored by each of the nine plane sets alone, by soft and majority voting over three
 /// and nine sets, and by Otsu's multi-level thresholds, whose classes are put in the order of the reference's mean grey
 /// values (the best case for thresholds); every plane set is predicted once.
-std::vector<MethodScores> evaluate_split(TrainedTask& task, const std::string& split, std::int64_t limit, bool compare,
+std::vector<MethodScores> evaluate_split(const TrainedTask& task, const std::string& split, std::int64_t limit, bool compare,
                                          const std::filesystem::path& pictures);
 
 /// Rows: methods; columns: the main metric per class and mean, then mean Dice and surface distances.

@@ -13,7 +13,7 @@
 
 namespace triptych {
 
-at::Tensor distance_to(const at::Tensor& mask, const Eigen::Vector3d& spacing) {
+at::Tensor distance_to(const at::Tensor& mask, const std::array<double, 3>& spacing_xyz) {
   check_shape(mask, {kAny, kAny, kAny}, "distance map: mask");
   at::Tensor bytes = mask.to(at::kByte).contiguous();
   if (!bytes.any().item<bool>()) throw data_error("distance map: the mask is empty");
@@ -24,7 +24,7 @@ at::Tensor distance_to(const at::Tensor& mask, const Eigen::Vector3d& spacing) {
   itk::ImageRegion<3> region;
   for (unsigned axis = 0; axis < 3; ++axis) region.SetSize(axis, bytes.size(2 - axis));
   importer->SetRegion(region);
-  importer->SetSpacing(spacing.data());
+  importer->SetSpacing(spacing_xyz.data());
   importer->SetImportPointer(bytes.data_ptr<std::uint8_t>(), bytes.numel(), false);
 
   auto filter = itk::SignedMaurerDistanceMapImageFilter<Mask, Distance>::New();

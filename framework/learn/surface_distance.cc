@@ -40,7 +40,7 @@ std::pair<at::Tensor, at::Tensor> cropped(at::Tensor a, at::Tensor b) {
   return {a, b};
 }
 
-std::vector<float> distances(const at::Tensor& from, const at::Tensor& to, const Eigen::Vector3d& spacing) {
+std::vector<float> distances(const at::Tensor& from, const at::Tensor& to, const std::array<double, 3>& spacing) {
   const at::Tensor values = distance_to(to, spacing).masked_select(from).contiguous();
   return {values.data_ptr<float>(), values.data_ptr<float>() + values.numel()};
 }
@@ -62,10 +62,11 @@ SurfaceDistance surface_distance(const at::Tensor& a, const at::Tensor& b, const
     const double undefined = std::numeric_limits<double>::quiet_NaN();
     return {undefined, undefined};
   }
+  const std::array<double, 3> spacing = {geometry.spacing[0], geometry.spacing[1], geometry.spacing[2]};
   // Surfaces first, so that a box face is not taken for the image border.
   const auto [surface_a, surface_b] = cropped(surface_of(a), surface_of(b));
-  const std::vector<float> a_to_b = distances(surface_a, surface_b, geometry.spacing);
-  const std::vector<float> b_to_a = distances(surface_b, surface_a, geometry.spacing);
+  const std::vector<float> a_to_b = distances(surface_a, surface_b, spacing);
+  const std::vector<float> b_to_a = distances(surface_b, surface_a, spacing);
   double sum = 0.0;
   for (const float d : a_to_b) sum += d;
   for (const float d : b_to_a) sum += d;

@@ -46,7 +46,7 @@ Picture colour_bar(const Window& window, ColourMap map) {
   return bar;
 }
 
-Picture legend_entry(const LabelClass& row) {
+Picture legend_entry(const LegendClass& row) {
   constexpr int kSwatch = 9;
   Picture entry(kSwatch + 5 + text_width(row.name), kSwatch + 2, kPaper);
   fill_rectangle(entry, 0, 1, kSwatch, kSwatch, row.colour);
@@ -55,13 +55,13 @@ Picture legend_entry(const LabelClass& row) {
 }
 
 /// The class table, or a row for every value that occurs when there is none.
-std::vector<LabelClass> legend_of(std::span<const SliceView> slices,
-                                  const std::vector<LabelClass>& classes) {
+std::vector<LegendClass> legend_of(std::span<const SliceView> slices,
+                                  const std::vector<LegendClass>& classes) {
   std::set<std::int32_t> present;
   for (const SliceView& slice : slices)
     present.insert(slice.labels.values.begin(), slice.labels.values.end());
   if (present.empty()) return {};
-  std::vector<LabelClass> rows = classes;
+  std::vector<LegendClass> rows = classes;
   if (rows.empty()) {
     constexpr std::size_t kMostRows = 24;
     for (const std::int32_t value : present) {
@@ -70,7 +70,7 @@ std::vector<LabelClass> legend_of(std::span<const SliceView> slices,
           {value, fmt::format("label {}", value), class_colour(value > 0 ? value - 1 : -value)});
     }
   }
-  std::erase_if(rows, [](const LabelClass& row) { return row.value == 0; });
+  std::erase_if(rows, [](const LegendClass& row) { return row.value == 0; });
   return rows;
 }
 
@@ -97,7 +97,7 @@ Picture wrap(const std::vector<Picture>& entries, int width) {
 }  // namespace
 
 Picture draw_row(std::span<const SliceView> slices,
-                 const std::vector<LabelClass>& classes,
+                 const std::vector<LegendClass>& classes,
                  const SliceStyle& style,
                  const std::string& title) {
   TRIPTYCH_ASSERT(!slices.empty());
@@ -118,7 +118,7 @@ Picture draw_row(std::span<const SliceView> slices,
   const Picture row = stack_horizontally(panels, {.gap = kRowGap, .background = kPaper});
 
   std::vector<Picture> entries = {colour_bar(window, style.colour_map)};
-  for (const LabelClass& entry : legend_of(slices, classes)) entries.push_back(legend_entry(entry));
+  for (const LegendClass& entry : legend_of(slices, classes)) entries.push_back(legend_entry(entry));
   std::vector<Picture> parts;
   if (!title.empty()) {
     parts.push_back(
@@ -130,7 +130,7 @@ Picture draw_row(std::span<const SliceView> slices,
 }
 
 Picture three_planes(const std::function<SliceView(Plane)>& read,
-                     const std::vector<LabelClass>& classes,
+                     const std::vector<LegendClass>& classes,
                      const SliceStyle& style,
                      const std::string& title) {
   const std::array<SliceView, 3> slices = {

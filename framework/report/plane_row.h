@@ -16,7 +16,7 @@ namespace triptych {
 ///
 /// Serves the three planes of a volume as well as panels of one slice (input, output, reference).
 Picture draw_row(std::span<const SliceView> slices,
-                 const std::vector<LabelClass>& classes = {},
+                 const std::vector<LegendClass>& classes = {},
                  const SliceStyle& style = {},
                  const std::string& title = "");
 
@@ -26,7 +26,7 @@ enum class Plane { kAxial, kCoronal, kSagittal };
 
 /// axial, coronal and sagittal in a row; `read` is asked once for each plane.
 Picture three_planes(const std::function<SliceView(Plane)>& read,
-                     const std::vector<LabelClass>& classes = {},
+                     const std::vector<LegendClass>& classes = {},
                      const SliceStyle& style = {},
                      const std::string& title = "");
 

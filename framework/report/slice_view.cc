@@ -123,9 +123,9 @@ LabelGrid label_grid(const LabelImage& labels, const Picture& picture, double co
 }
 
 std::map<std::int32_t, Rgb> drawn_colours(const LabelImage& labels,
-                                          const std::vector<LabelClass>& classes) {
+                                          const std::vector<LegendClass>& classes) {
   std::map<std::int32_t, Rgb> colours;
-  for (const LabelClass& row : classes) colours[row.value] = row.colour;
+  for (const LegendClass& row : classes) colours[row.value] = row.colour;
   if (classes.empty()) {
     for (const std::int32_t label : labels.values) {
       if (!colours.contains(label)) colours[label] = class_colour(label > 0 ? label - 1 : -label);
@@ -137,7 +137,7 @@ std::map<std::int32_t, Rgb> drawn_colours(const LabelImage& labels,
 
 void draw_labels(Picture& picture,
                  const LabelImage& labels,
-                 const std::vector<LabelClass>& classes,
+                 const std::vector<LegendClass>& classes,
                  const SliceStyle& style) {
   const std::map<std::int32_t, Rgb> colours = drawn_colours(labels, classes);
   const LabelGrid grid = label_grid(labels, picture, style.contour_px);
@@ -258,7 +258,7 @@ double nice_length(double limit) {
 
 Picture draw_slice(const SliceView& slice,
                    const Window& window,
-                   const std::vector<LabelClass>& classes,
+                   const std::vector<LegendClass>& classes,
                    const SliceStyle& style,
                    double px_per_unit) {
   check_slice(slice);

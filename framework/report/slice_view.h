@@ -27,7 +27,7 @@ struct LabelImage {
 };
 
 /// One row of the class table of a recipe.
-struct LabelClass {
+struct LegendClass {
   std::int32_t value = 0;
   std::string name = {};
   Rgb colour = {};
@@ -82,7 +82,7 @@ double nice_length(double limit);
 /// the values of the table.
 Picture draw_slice(const SliceView& slice,
                    const Window& window,
-                   const std::vector<LabelClass>& classes,
+                   const std::vector<LegendClass>& classes,
                    const SliceStyle& style,
                    double px_per_unit);
 

@@ -89,7 +89,7 @@ TEST(SliceView, FillMixesTheClassColourIntoTheInterior) {
 }
 
 TEST(SliceView, ValuesThatTheClassTableLacksStayUndrawn) {
-  const std::vector<LabelClass> other = {{1, "one", {1, 2, 3}}};
+  const std::vector<LegendClass> other = {{1, "one", {1, 2, 3}}};
   const Picture with = draw_slice(with_square_label(32, 3), {0, 1023}, other, kBare, 1.0);
   const Picture without = draw_slice(with_square_label(32, 0), {0, 1023}, other, kBare, 1.0);
   EXPECT_EQ(with.rgb, without.rgb);

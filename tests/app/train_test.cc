@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "framework/core/file.h"
+#include "framework/learn/checkpoint.h"
+#include "tests/app/program.h"
+
+namespace triptych {
+namespace {
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using testing::fresh_folder;
+using testing::run_program;
+using testing::tiny_quickstart;
+
+std::string checksum(const fs::path& run) { return weights_checksum(run / "checkpoints" / "last"); }
+
+TEST(Train, LeavesACompleteRunDirectory) {
+  const fs::path folder = fresh_folder("train_complete");
+  const auto finished = run_program(tiny_quickstart("run"), folder);
+  ASSERT_EQ(finished.code, 0) << finished.err;
+  for (const char* file : {".hydra/config.yaml", ".hydra/overrides.yaml", ".hydra/hydra.yaml", "resolved.yaml", "run.json", "train.log",
+                           "metrics.jsonl", "metrics.csv", "curves.svg", "metrics.svg", "report.html", "result.json",
+                           "checkpoints/last/model.safetensors", "checkpoints/last/optimizer.safetensors", "checkpoints/last/state.yaml",
+                           "checkpoints/best/model.safetensors", "pictures/implant"}) {
+    EXPECT_TRUE(fs::exists(folder / "run" / file)) << file;
+  }
+  EXPECT_THAT(read_file(folder / "run" / "run.json"), HasSubstr("\"done\""));
+  EXPECT_THAT(finished.err, HasSubstr("waiting for the loader"));
+}
+
+TEST(Train, GivesTheSameWeightsForAnyNumberOfLoaderThreads) {
+  const fs::path folder = fresh_folder("train_threads");
+  std::vector<std::string> sums;
+  for (const char* threads : {"0", "1", "4"}) {
+    const auto finished = run_program(tiny_quickstart(std::string("run") + threads, {std::string("trainer.loader.threads=") + threads}), folder);
+    ASSERT_EQ(finished.code, 0) << finished.err;
+    sums.push_back(checksum(folder / (std::string("run") + threads)));
+  }
+  EXPECT_EQ(sums[0], sums[1]);
+  EXPECT_EQ(sums[0], sums[2]);
+}
+
+TEST(Train, RepeatsARunFromItsResolvedConfiguration) {
+  const fs::path folder = fresh_folder("train_repeat");
+  ASSERT_EQ(run_program(tiny_quickstart("first"), folder).code, 0);
+  const auto again = run_program({"train", "--config-dir", "first", "--config-name", "resolved", "hydra.run.dir=second"}, folder);
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(checksum(folder / "first"), checksum(folder / "second"));
+}
+
+TEST(Train, GoesOnBitForBitAfterAKill) {
+  const fs::path folder = fresh_folder("train_kill");
+  const std::vector<std::string> longer = {"trainer.max_steps=60", "trainer.validate_every=20", "trainer.checkpoint_every=5"};
+  ASSERT_EQ(run_program(tiny_quickstart("whole", longer), folder).code, 0);
+
+  const pid_t process = testing::start_program(tiny_quickstart("killed", longer), folder);
+  const fs::path checkpoint = folder / "killed" / "checkpoints" / "last" / "state.yaml";
+  for (int i = 0; i < 600 && !fs::exists(checkpoint); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  ::kill(process, SIGKILL);
+  const int code = testing::wait_for(process);
+  if (code == 0) GTEST_SKIP() << "the run was faster than the kill";
+  const auto resumed = run_program({"train", "resume=killed"}, folder);
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_EQ(checksum(folder / "whole"), checksum(folder / "killed"));
+}
+
+TEST(Train, SavesAndAsksToBeQueuedAgainOnSigterm) {
+  const fs::path folder = fresh_folder("train_term");
+  const pid_t process = testing::start_program(tiny_quickstart("run", {"trainer.max_steps=100000", "trainer.checkpoint_every=5"}), folder);
+  for (int i = 0; i < 600 && !fs::exists(folder / "run/checkpoints/last/state.yaml"); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  ::kill(process, SIGTERM);
+  EXPECT_EQ(testing::wait_for(process), 75);
+  EXPECT_THAT(read_file(folder / "background.log"), HasSubstr("resume=run"));
+  EXPECT_THAT(read_file(folder / "run" / "run.json"), HasSubstr("\"stopped\""));
+}
+
+TEST(Train, SweepsOverCommaLists) {
+  const fs::path folder = fresh_folder("train_sweep");
+  std::vector<std::string> words = tiny_quickstart("unused", {"-m", "hydra.sweep.dir=sweep", "seed=1,2", "optimizer.lr=1e-3,1e-2"});
+  words.erase(std::find_if(words.begin(), words.end(), [](const std::string& w) { return w.starts_with("hydra.run.dir"); }));
+  const auto finished = run_program(words, folder);
+  ASSERT_EQ(finished.code, 0) << finished.err;
+  EXPECT_TRUE(fs::exists(folder / "sweep/multirun.yaml"));
+  for (const char* job : {"0", "1", "2", "3"}) EXPECT_TRUE(fs::exists(folder / "sweep" / job / "run.json")) << job;
+  EXPECT_THAT(read_file(folder / "sweep/results.md"), HasSubstr("seed=2"));
+  const auto again = run_program(words, folder);  // all done: nothing is trained twice
+  EXPECT_EQ(again.code, 0);
+  EXPECT_THAT(again.err, HasSubstr("was done before"));
+}
+
+TEST(Train, RunsEveryRecipeForTwoSteps) {
+  const fs::path folder = fresh_folder("train_recipes");
+  ASSERT_EQ(run_program({"generate", "dataset.size=[24,24,24]", "dataset.train=2", "dataset.validation=1", "dataset.test=1", "output=data",
+                         "dataset.entries=[srct,label]"}, folder).code, 0);
+  for (const auto& file : fs::directory_iterator(fs::path(TRIPTYCH_SOURCE_DIR) / "experiments" / "experiment")) {
+    const std::string name = file.path().stem().string();
+    std::vector<std::string> words = {"train", "experiment=" + name, "hydra.run.dir=" + name, "trainer.max_steps=2", "trainer.validate_every=2",
+                                      "trainer.precision=float32", "backbone.width=4", "backbone.depth=2"};
+    if (name == "quickstart") words.push_back("datasets.phantoms.size=[24,24,24]");
+    if (name == "srct_baseline") words.insert(words.end(), {"datasets.samples.size=[16,32,32]", "tasks.implant.transforms.0.size=[32,32]", "tasks.implant.batch_size=2"});
+    if (name == "volume_segmentation") {
+      words.insert(words.end(), {"datasets.volumes.manifest=data/manifest.yaml", "tasks.segmentation.head.num_classes=4",
+                                 "tasks.segmentation.roles.image=srct", "tasks.segmentation.batch_size=2",
+                                 "datasets.volumes.classes=[{name: background}, {name: bone}, {name: layer}, {name: metal}]"});
+    }
+    const auto finished = run_program(words, folder);
+    EXPECT_EQ(finished.code, 0) << name << ": " << finished.err;
+  }
+}
+
+TEST(Train, LearnsToFitOneSample) {
+  const fs::path folder = fresh_folder("train_overfit");
+  const auto finished = run_program(
+      tiny_quickstart("run", {"datasets.phantoms.train=1", "tasks.implant.transforms=[]", "tasks.implant.batch_size=8", "backbone.width=8",
+                              "trainer.max_steps=150", "trainer.validate_every=150", "optimizer.lr=5e-3"}), folder);
+  ASSERT_EQ(finished.code, 0) << finished.err;
+  std::ifstream csv(folder / "run" / "metrics.csv");
+  std::string header, line, first, last;
+  std::getline(csv, header);
+  ASSERT_TRUE(header.starts_with("step,epoch,phase,loss/train")) << header;
+  const auto loss_of = [](const std::string& row) {
+    std::size_t comma = 0;
+    for (int i = 0; i < 3; ++i) comma = row.find(',', comma) + 1;
+    return std::stod(row.substr(comma));
+  };
+  while (std::getline(csv, line)) {
+    if (line.find("train") == std::string::npos) continue;
+    if (first.empty()) first = line;
+    last = line;
+  }
+  EXPECT_LT(loss_of(last), 0.5 * loss_of(first));
+}
+
+}  // namespace
+}  // namespace triptych
