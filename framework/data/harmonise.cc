@@ -181,14 +181,15 @@ Volume harmonise(const Volume& volume, const HarmoniseConfig& config, const std:
     if (config.needs_statistics()) statistics = measure_intensities(volume.data, config.low_percentile, config.high_percentile);
     map = fit_intensities(statistics, config, name);
   }
-  // The statistics are those of the voxels as measured: interpolation would narrow the percentiles.
+  // Grey values first, by the voxels as measured: interpolation would narrow the percentiles, and beyond the field of view
+  // the resampled volume is 0, the low end of the new scale.
   Volume result = volume;
+  result.data = map.is_identity() ? dense_float(volume.data) : map.apply(volume.data);
   if (const auto spacing = config.target_spacing()) {
-    result = resample_to_spacing(result, *spacing, Interpolation::kLinear);
-    result.modality = volume.modality;
-    result.metadata = volume.metadata;
+    Volume resampled = resample_to_spacing(result, *spacing, Interpolation::kLinear);
+    result.data = std::move(resampled.data);
+    result.geometry = resampled.geometry;
   }
-  result.data = map.is_identity() ? dense_float(result.data) : map.apply(result.data);
   return result;
 }
 

@@ -18,7 +18,9 @@ struct RoleBinding {
   bool required = true;
 };
 
-/// Reads the entries of an item: region, slicing axis, slabs clamped at the border (edge slices repeated).
+/// Reads the entries of an item. Its region is meant in the grid of the first role that has one; entries on the same grid
+/// are cut alike, entries on another grid in another frame (the moving image of a pair), points and projections are read
+/// whole. Where the region sticks out, slabs repeat their edge slice; patches repeat the edge of images and mark labels -1.
 Sample read_item(const Dataset& dataset, const Item& item, const std::vector<RoleBinding>& roles, std::int64_t slab);
 
 /// Produces batches in step order from worker threads through a bounded queue.

@@ -42,7 +42,9 @@ class Harmonise final : public Transform {
       }
       if (entry.kind == EntryKind::kPoints) continue;
       const auto method = entry.kind == EntryKind::kLabel ? Interpolation::kNearest : Interpolation::kLinear;
-      Volume resampled = resample_to_spacing(Volume{entry.data, entry.geometry, entry.modality, {}}, *spacing, method);
+      const double beyond = entry.kind == EntryKind::kLabel ? -1.0 : 0.0;
+      Volume resampled = resample(Volume{entry.data, entry.geometry, entry.modality, {}}, entry.geometry.resampled_to(*spacing),
+                                  method, beyond);
       entry.data = std::move(resampled.data);
       entry.geometry = resampled.geometry;
     }
