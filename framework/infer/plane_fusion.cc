@@ -18,7 +18,7 @@ namespace triptych {
 namespace {
 
 constexpr double kWeightTolerance = 1e-6;  ///< a neighbour nearer to zero weight than this is not needed
-constexpr std::int64_t kRowGrain = 64;
+constexpr std::int64_t kVoteRowGrain = 64;
 
 /// A predicted slice until it is carried back.
 struct SlicePrediction {
@@ -27,18 +27,17 @@ struct SlicePrediction {
   std::vector<std::uint8_t> inside;    ///< [rows * columns]
 };
 
-SlicePrediction predict_slice(const PlanePass& pass,
+SlicePrediction predict_slice(const Index3& shape,
+                              SlabReader& reader,
                               const PlaneSet& planes,
                               std::int64_t slice,
                               const SliceClassifier& classify,
                               std::int64_t classes) {
-  const Index3& shape = pass.input.shape();
   SlicePrediction result;
   result.window = window_in_volume(planes, shape, slice);
   if (result.window.empty()) return result;
   const SliceWindow& window = result.window;
-  const at::Tensor slab = sample_slab(pass.input.tensor(), planes, slice, pass.slab, window);
-  const at::Tensor predicted = classify(slab);
+  const at::Tensor predicted = classify(reader.read(slice, window));
   const std::array<std::int64_t, 5> expected{1, classes, 1, window.rows, window.columns};
   if (predicted.sizes() != at::IntArrayRef(expected)) {
     throw shape_error(fmt::format("prediction of slice {} along {}: expected shape [1, {}, 1, {}, {}], got {}",
@@ -77,7 +76,7 @@ class CarryBack {
       : planes_(planes), shape_(shape), classes_(classes), receivers_(receivers) {}
 
   void run(std::int64_t first, std::int64_t owned, const std::vector<SlicePrediction>& slices) const {
-    parallel_for(shape_[0] * shape_[1], kRowGrain, [&](std::int64_t begin, std::int64_t end) {
+    parallel_for(shape_[0] * shape_[1], kVoteRowGrain, [&](std::int64_t begin, std::int64_t end) {
       std::vector<float> probabilities(static_cast<std::size_t>(classes_));
       for (std::int64_t row = begin; row < end; ++row) carry_row(row, first, owned, slices, probabilities);
     });
@@ -181,12 +180,13 @@ void run_plane_set(const PlanePass& pass,
   const std::int64_t slice_bytes = planes.rows * planes.columns * classes * static_cast<std::int64_t>(sizeof(float));
   const auto held = static_cast<std::size_t>(std::max<std::int64_t>(2, pass.window_bytes / std::max<std::int64_t>(1, slice_bytes)));
 
+  SlabReader reader(pass.input, planes, pass.slab, pass.window_bytes);
   Progress progress("predict " + planes.name, planes.slices);
   std::vector<SlicePrediction> slices;
   std::int64_t first = 0;  // slice index of slices.front()
   for (std::int64_t slice = 0; slice < planes.slices; ++slice) {
     if (stop_requested() != 0) throw Error("stopped", "prediction stopped by a signal");
-    slices.push_back(predict_slice(pass, planes, slice, classify, classes));
+    slices.push_back(predict_slice(pass.input.shape(), reader, planes, slice, classify, classes));
     progress.update(slice + 1);
     const bool last = slice + 1 == planes.slices;
     if (slices.size() < held && !last) continue;

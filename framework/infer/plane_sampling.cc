@@ -12,7 +12,7 @@
 namespace triptych {
 namespace {
 
-constexpr std::int64_t kRowGrain = 8;
+constexpr std::int64_t kSampledRows = 8;
 
 /// Index below a clamped position and the weight of the index above.
 struct Cell {
@@ -70,7 +70,7 @@ at::Tensor sample_slab(const at::Tensor& volume,
   const float* in = volume.data_ptr<float>();
   float* out = result.data_ptr<float>();
   const std::int64_t images = channels * slab;
-  parallel_for(images * window.rows, kRowGrain, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(images * window.rows, kSampledRows, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
       const std::int64_t image = row / window.rows, channel = image / slab;
       const auto neighbour = static_cast<double>(slice + image % slab - slab / 2);
@@ -81,6 +81,29 @@ at::Tensor sample_slab(const at::Tensor& volume,
     }
   });
   return result;
+}
+
+SlabReader::SlabReader(const VolumeStore& input, const PlaneSet& planes, std::int64_t slab, std::int64_t block_bytes)
+    : input_(input), planes_(planes), slab_(slab), block_planes_(planes) {
+  if (input.in_memory() || !planes.axis_aligned || planes.axis == 0) return;
+  const std::int64_t slice_bytes = input.channels() * planes.rows * planes.columns * static_cast<std::int64_t>(sizeof(float));
+  block_slices_ = std::max(slab, block_bytes / slice_bytes);
+}
+
+void SlabReader::load_block(std::int64_t first) {
+  block_first_ = std::max<std::int64_t>(0, first - slab_ / 2);
+  block_end_ = std::min(planes_.slices, block_first_ + block_slices_ + slab_);
+  block_ = input_.tensor().narrow(1 + planes_.axis, block_first_, block_end_ - block_first_).contiguous();
+  block_planes_.slices = block_end_ - block_first_;
+  input_.release_pages();
+}
+
+at::Tensor SlabReader::read(std::int64_t slice, const SliceWindow& window) {
+  if (block_slices_ == 0) return sample_slab(input_.tensor(), planes_, slice, slab_, window);
+  const std::int64_t needed_end = std::min(planes_.slices, slice + slab_ / 2 + 1);
+  const std::int64_t needed_begin = std::max<std::int64_t>(0, slice - slab_ / 2);
+  if (!block_.defined() || needed_begin < block_first_ || needed_end > block_end_) load_block(slice);
+  return sample_slab(block_, block_planes_, slice - block_first_, slab_, window);
 }
 
 std::vector<std::uint8_t> inside_mask(const PlaneSet& planes,

@@ -5,6 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "framework/data/volume_store.h"
 #include "framework/infer/slice_planes.h"
 
 namespace triptych {
@@ -21,6 +22,26 @@ at::Tensor sample_slab(const at::Tensor& volume,
                        std::int64_t slice,
                        std::int64_t slab,
                        const SliceWindow& window);
+
+/// Cuts the slabs of one plane set out of a store, slice after slice. Where the store is a scratch file, axis-aligned slices
+/// are copied in blocks of `block_bytes`: a slice along axis 1 or 2 touches every page of the file, and a block of them
+/// touches each page once for all of its slices. The result is the same.
+class SlabReader {
+ public:
+  SlabReader(const VolumeStore& input, const PlaneSet& planes, std::int64_t slab, std::int64_t block_bytes);
+  at::Tensor read(std::int64_t slice, const SliceWindow& window);
+
+ private:
+  void load_block(std::int64_t first);
+
+  const VolumeStore& input_;
+  const PlaneSet& planes_;
+  std::int64_t slab_;
+  std::int64_t block_slices_ = 0;  ///< 0 = read from the store itself
+  PlaneSet block_planes_;
+  at::Tensor block_;
+  std::int64_t block_first_ = 0, block_end_ = 0;
+};
 
 /// Which pixels of a window lie in the volume, [rows * columns], 1 or 0.
 std::vector<std::uint8_t> inside_mask(const PlaneSet& planes,

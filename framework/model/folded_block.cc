@@ -27,10 +27,12 @@ FoldedUnit::FoldedUnit(const ConvUnit& unit) : activation_(activation_from_text(
   bias_ = register_buffer("bias", folded.bias);
   scale_ = register_buffer("scale", folded.scale);
   shift_ = register_buffer("shift", folded.shift);
+  if (!scale_.defined() && WinogradConvolution::serves(weight_)) winograd_.emplace(weight_);
 }
 
 at::Tensor FoldedUnit::forward(const at::Tensor& x) {
   const torch::NoGradGuard no_grad;
+  if (winograd_ && x.is_cpu() && x.scalar_type() == at::kFloat) return winograd_->forward(x, bias_, activation_);
   at::Tensor y = convolve(x, weight_);
   if (scale_.defined()) y = instance_normalise(y, scale_, shift_);
   add_bias_activate_(y, bias_, activation_);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -9,13 +10,15 @@
 
 #include "framework/model/conv_block.h"
 #include "framework/ops/mish_kernel.h"
+#include "framework/ops/winograd.h"
 
 namespace triptych {
 
 /// Inference forms of the blocks in conv_block.h: equal results within rounding, no gradients, no shared storage.
 /// They own buffers, not parameters, so `to(device)` moves them and an optimiser does not see them.
 
-/// Convolution with the batch normalisation folded in; bias and activation in one pass over its output.
+/// Convolution with the batch normalisation folded in; bias and activation in one pass over its output. Float32 images on the
+/// CPU go through Winograd's algorithm where it serves, everything else through LibTorch.
 class FoldedUnit final : public torch::nn::Module {
  public:
   explicit FoldedUnit(const ConvUnit& unit);
@@ -25,6 +28,7 @@ class FoldedUnit final : public torch::nn::Module {
   Activation activation_;
   at::Tensor weight_, bias_;
   at::Tensor scale_, shift_;  ///< of an instance normalisation
+  std::optional<WinogradConvolution> winograd_;
 };
 
 class FoldedBlock final : public torch::nn::Module {

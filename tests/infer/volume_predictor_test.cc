@@ -24,8 +24,7 @@ ClassifierNetwork intensity_network(std::int64_t slab) {
   network.size_multiple = {slab == 0 ? 8 : 1, 8, 8};
   network.logits = [slab](const at::Tensor& image) {
     EXPECT_EQ(image.size(3) % 8 + image.size(4) % 8, 0);
-    if (slab == 0) EXPECT_EQ(image.size(2) % 8, 0);
-    if (slab > 0) EXPECT_EQ(image.size(2), slab);
+    EXPECT_EQ(slab == 0 ? image.size(2) % 8 : image.size(2), slab);
     const at::Tensor x = (slab == 0 ? image : image.narrow(2, slab / 2, 1)).clamp(1e-4, 1.0 - 1e-4);
     return at::cat({(1.0 - x).log(), x.log()}, 1);
   };

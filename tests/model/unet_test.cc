@@ -198,6 +198,7 @@ INSTANTIATE_TEST_SUITE_P(
         Layout{"wide_kernel",
                {{"width", "4"}, {"depth", "2"}, {"kernel", "5"}, {"activation", "relu"}, {"dropout", "0.1"}},
                {1, 16, 24}},
+        Layout{"published_width", {{"width", "32"}, {"depth", "2"}}, {1, 24, 40}},
         Layout{"odd_width", {{"width", "5"}, {"depth", "2"}}, {1, 20, 12}}),
     [](const auto& layout) { return std::string(layout.param.name); });
 
