@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/image/sidecar.h"
 
+#include "framework/config/yaml_reader.h"
 #include "framework/core/error.h"
 #include "framework/core/file.h"
 
@@ -9,7 +10,6 @@
 #include <vector>
 
 #include <fmt/core.h>
-#include <yaml-cpp/yaml.h>
 
 namespace triptych {
 namespace {
@@ -17,17 +17,18 @@ namespace {
 namespace fs = std::filesystem;
 using Numbers = std::vector<double>;
 
-void append_numbers(const YAML::Node& node, Numbers& numbers) {
-  if (node.IsSequence()) {
-    for (const YAML::Node& each : node) append_numbers(each, numbers);
+void append_numbers(const config::Node& node, Numbers& numbers) {
+  if (node.is_list()) {
+    for (const config::Node& each : node.as_list()) append_numbers(each, numbers);
   } else {
-    numbers.push_back(node.as<double>());
+    numbers.push_back(node.as_double());
   }
 }
 
-Numbers numbers_of(const YAML::Node& root, const char* key) {
+Numbers numbers_of(const config::Node& root, const char* key) {
   Numbers numbers;
-  if (root.IsMap() && root[key]) append_numbers(root[key], numbers);
+  const config::Node* node = root.is_map() ? root.child(key) : nullptr;
+  if (node != nullptr) append_numbers(*node, numbers);
   return numbers;
 }
 
@@ -86,16 +87,15 @@ Sidecar read_sidecar(const fs::path& file) {
     return sidecar;
   }
   try {
-    const YAML::Node root = YAML::Load(text);
+    const config::Node root = config::parse_yaml(text, file.string());
     const Numbers spacing = numbers_of(root, "spacing");
     const Numbers origin = numbers_of(root, "origin");
     const Numbers direction = numbers_of(root, "direction");
     if (!spacing.empty()) sidecar.spacing = spacing_of(spacing, file);
     if (!origin.empty()) sidecar.origin = vector_of(origin, file, "origin");
     if (!direction.empty()) sidecar.direction = direction_of(direction, file);
-  } catch (const YAML::Exception& problem) {
-    throw data_error(fmt::format(
-        "{}:{}: cannot be read: {}", file.string(), problem.mark.line + 1, problem.msg));
+  } catch (const ConfigError& problem) {  // a broken sidecar is a fault of the data, not of the configuration
+    throw data_error(problem.what());
   }
   return sidecar;
 }

@@ -85,7 +85,7 @@ TEST_F(BadData, FindsNanConstantAndForeignLabelsAtOnce) {
   write_labels(path("b", "label"), Volume{at::full({1, 8, 8, 8}, 7, at::kLong), geometry(), "", {}}, numbered_classes(8));
   const std::string err = train();
   EXPECT_THAT(err, HasSubstr("NaN"));
-  EXPECT_THAT(err, HasSubstr("constant"));
+  EXPECT_THAT(err, HasSubstr("contrast"));
   EXPECT_THAT(err, HasSubstr("7"));
 }
 

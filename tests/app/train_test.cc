@@ -99,8 +99,7 @@ TEST(Train, SweepsOverCommaLists) {
 
 TEST(Train, RunsEveryRecipeForTwoSteps) {
   const fs::path folder = fresh_folder("train_recipes");
-  ASSERT_EQ(run_program({"generate", "dataset.size=[24,24,24]", "dataset.train=2", "dataset.validation=1", "dataset.test=1", "output=data",
-                         "dataset.entries=[srct,label]"}, folder).code, 0);
+  ASSERT_EQ(run_program({"generate", "dataset.size=[24,24,24]", "dataset.train=2", "dataset.validation=1", "dataset.test=1", "output=data"}, folder).code, 0);
   for (const auto& file : fs::directory_iterator(fs::path(TRIPTYCH_SOURCE_DIR) / "experiments" / "experiment")) {
     const std::string name = file.path().stem().string();
     std::vector<std::string> words = {"train", "experiment=" + name, "hydra.run.dir=" + name, "trainer.max_steps=2", "trainer.validate_every=2",
@@ -108,7 +107,8 @@ TEST(Train, RunsEveryRecipeForTwoSteps) {
     if (name == "quickstart") words.push_back("datasets.phantoms.size=[24,24,24]");
     if (name == "srct_baseline") words.insert(words.end(), {"datasets.samples.size=[16,32,32]", "tasks.implant.transforms.0.size=[32,32]", "tasks.implant.batch_size=2"});
     if (name == "volume_segmentation") {
-      words.insert(words.end(), {"datasets.volumes.manifest=data/manifest.yaml", "tasks.segmentation.head.num_classes=4",
+      words.insert(words.end(), {"+datasets.volumes.files.srct=data/*/srct.nii.gz", "+datasets.volumes.files.label=data/*/label.nii.gz",
+                                 "datasets.volumes.splits.validation_fraction=0.34", "tasks.segmentation.head.num_classes=4",
                                  "tasks.segmentation.roles.image=srct", "tasks.segmentation.batch_size=2",
                                  "datasets.volumes.classes=[{name: background}, {name: bone}, {name: layer}, {name: metal}]"});
     }
