@@ -93,7 +93,7 @@ TEST_F(VolumeFiles, HarmonisesImagesByTheWholeVolumeAndIndexesLabels) {
 
 TEST_F(VolumeFiles, ReadsTheSameBitsWithAndWithoutMemory) {
   const auto cached = standard("memory: 1GB");
-  const auto reread = standard("memory: 0");
+  const auto reread = standard("memory: 0B");
   const Region region{{2, 0, 1}, {3, 8, 5}};
   for (const char* entry : {"image", "label"}) {
     EXPECT_TRUE(at::equal(cached->read(1, entry, region).data, reread->read(1, entry, region).data)) << entry;
@@ -104,7 +104,7 @@ TEST_F(VolumeFiles, ReadsTheSameBitsWithAndWithoutMemory) {
 TEST_F(VolumeFiles, ResamplesRegionsAsItResamplesWholes) {
   const std::string harmonise = "harmonise: {spacing_mm: [0.9, 0.7, 1.1]}\nmemory: ";
   const auto cached = standard(harmonise + "1GB");
-  const auto reread = standard(harmonise + "0");
+  const auto reread = standard(harmonise + "0B");
   EXPECT_TRUE(cached->samples()[0].find("image")->geometry.spacing.isApprox(Eigen::Vector3d(0.9, 0.7, 1.1)));
   const Region region{{1, 2, 0}, {2, 3, 4}};
   EXPECT_TRUE(testing::near(cached->read(0, "image", region).data, reread->read(0, "image", region).data, 1e-5));
@@ -149,7 +149,7 @@ TEST_F(VolumeFiles, TellsFaultyPatterns) {
   EXPECT_EQ(standard("optional_entries: [label]")->samples()[1].find("label"), nullptr);
   EXPECT_THAT(error_message("data", [&] { make("files: {image: '" + path("*.png") + "'}"); }), HasSubstr("no file matches"));
   EXPECT_THAT(error_message("schema", [&] { make("files: {image: '" + path("*_*.gz") + "'}"); }), HasSubstr("at most one '*'"));
-  EXPECT_THAT(error_message("schema", [&] { make("{}"); }), HasSubstr("either `files` or `manifest`"));
+  EXPECT_THAT(error_message("schema", [&] { make(""); }), HasSubstr("either `files` or `manifest`"));
   EXPECT_THAT(error_message("schema", [&] { standard("optional_entries: [label]\nsplits: {train: [a], validation: [a]}"); }),
               HasSubstr("sample 'a'"));
   EXPECT_THAT(error_message("schema", [&] { standard("optional_entries: [label]\nmodality: {imag: mri}"); }),
