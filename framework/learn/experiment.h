@@ -71,8 +71,8 @@ struct TrainerConfig {
     field("accumulate", accumulate, "batches whose gradients are averaged for one step", config::AtLeast{1});
     field("precision", precision, "arithmetic of the forward pass", config::OneOf{"float32", "bfloat16"});
     field("monitor", monitor,
-          "value that selects the best checkpoint: <task>/<metric>, loss/val, or auto = the main metric, of several tasks the mean "
-          "relative change of theirs");
+          "value that selects the best checkpoint: <task>/<metric>, loss/val, or auto = the main metric, of several tasks "
+          "the mean relative change of theirs");
     field("overlays", overlays, "validation items drawn as pictures at each validation, per task", config::Between{0, 16});
     field("loader", loader, "data loader");
   }

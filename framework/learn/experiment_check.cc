@@ -54,7 +54,10 @@ void check_task_keys(Node& component, Problems& problems) {
     if (contains(known, key)) continue;
     const std::string meant = did_you_mean(key, known);
     problems.add_at(key_mark(component, key),
-                    fmt::format("unknown key '{}'{} Known keys: {}", problems.path_of(key), meant.empty() ? "." : meant, join(known)));
+                    fmt::format("unknown key '{}'{} Known keys: {}",
+                                problems.path_of(key),
+                                meant.empty() ? "." : meant,
+                                join(known)));
     component.erase(key);
   }
 }

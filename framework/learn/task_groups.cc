@@ -38,7 +38,10 @@ bool merge_roles(std::vector<RoleBinding>& roles, const std::vector<RoleBinding>
 }
 
 /// Entry that plays `preferred`, else the first bound entry of `kind`, else "".
-std::string entry_of(const std::vector<RoleBinding>& roles, const Dataset& dataset, const std::string& preferred, EntryKind kind) {
+std::string entry_of(const std::vector<RoleBinding>& roles,
+                     const Dataset& dataset,
+                     const std::string& preferred,
+                     EntryKind kind) {
   std::string found;
   for (const RoleBinding& role : roles) {
     for (const SampleSpec& sample : dataset.samples()) {
@@ -53,7 +56,12 @@ std::string entry_of(const std::vector<RoleBinding>& roles, const Dataset& datas
   return found;
 }
 
-void complete_source(TaskGroup& group, const ExperimentTask& first, std::vector<std::size_t> samples, Phase phase, std::uint64_t seed) {
+/// What the first task's set-up says of all of them; `samples` are those of the phase's split.
+void complete_source(TaskGroup& group,
+                     const ExperimentTask& first,
+                     std::vector<std::size_t> samples,
+                     Phase phase,
+                     std::uint64_t seed) {
   Loader::Source& source = group.source;
   SamplingConfig sampling = first.setup.sampling;
   if (phase == Phase::kValidation) {
@@ -120,9 +128,9 @@ std::vector<TaskGroup> make_task_groups(const Experiment& experiment, Phase phas
 
 std::vector<std::vector<Item>> validation_batches(const TaskGroup& group, std::int64_t limit) {
   const auto size_of = [](const Item& item) {
-    const int* order = kSliceOrder[item.axis];
-    const Index3& size = item.region.size;
-    return Index3{size[static_cast<std::size_t>(order[0])], size[static_cast<std::size_t>(order[1])], size[static_cast<std::size_t>(order[2])]};
+    Index3 size{};
+    for (std::size_t i = 0; i < 3; ++i) size[i] = item.region.size[static_cast<std::size_t>(kSliceOrder[item.axis][i])];
+    return size;
   };
   std::vector<std::vector<Item>> batches;
   for (const Item& item : group.source.sampler->all_items(limit)) {

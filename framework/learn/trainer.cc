@@ -32,17 +32,17 @@ NamedValues as_pairs(const std::vector<ValidationValue>& values) {
   return pairs;
 }
 
-/// Sums since the last metric row.
-struct Window {
-  double loss = 0.0;
-  double seconds = 0.0;
-  double waiting = 0.0;
-  std::int64_t steps = 0;
-};
-
 }  // namespace
 
 struct Trainer::State {
+  /// Sums since the last metric row.
+  struct Window {
+    double loss = 0.0;
+    double seconds = 0.0;
+    double waiting = 0.0;
+    std::int64_t steps = 0;
+  };
+
   State(Experiment& experiment_in, fs::path folder, TrainingObserver* observer_in);
 
   void start_loaders();
@@ -149,7 +149,8 @@ void Trainer::State::check_gradient(double norm, const std::vector<std::string>&
   for (const auto& [name, parameter] : optimizer.parameters()) {
     if (!parameter.grad().defined() || at::isfinite(parameter.grad()).all().item<bool>()) continue;
     throw numeric_error(fmt::format("gradient of '{}' is not finite at step {}, items {}", name, progress.step, join(ids)),
-                        "checkpoints stay as they were; look at these items, lower optimizer.lr or use trainer.precision=float32");
+                        "checkpoints stay as they were; look at these items, lower optimizer.lr or use "
+                        "trainer.precision=float32");
   }
   throw numeric_error(fmt::format("the gradient's norm overflows at step {}, items {}", progress.step, join(ids)),
                       "checkpoints stay as they were; lower optimizer.lr");

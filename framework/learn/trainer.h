@@ -20,7 +20,9 @@ class TrainingObserver {
   /// "grad/norm", "weight/<task>", "time/step_ms", "time/wait_fraction"; losses and times are means since the last row.
   /// Phase "validation": "loss/val", "<task>/loss/val", "<task>/<metric>" and "monitor", the value that selects the best
   /// checkpoint. Undefined metrics are NaN.
-  virtual void on_metrics(std::int64_t step, const std::string& phase, const std::vector<std::pair<std::string, double>>& values) = 0;
+  virtual void on_metrics(std::int64_t step,
+                          const std::string& phase,
+                          const std::vector<std::pair<std::string, double>>& values) = 0;
   /// One predicted validation item (a batch of size 1), activated, on the CPU; at most trainer.overlays of them for a task.
   virtual void on_predictions(std::int64_t step, const ExperimentTask& task, const Batch& batch, const at::Tensor& activated) = 0;
   virtual void on_checkpoint(std::int64_t step, const std::filesystem::path& folder, bool best) = 0;

@@ -101,7 +101,9 @@ double GradientStep::add(const std::vector<std::pair<const TaskGroup*, Batch>>& 
   const double value = total.item<double>();
   if (!std::isfinite(value)) {
     throw_if_not_finite(losses, experiment_, step);
-    throw numeric_error(fmt::format("the weighted loss is {} at step {} although every term is finite", number_text(value), step));
+    throw numeric_error(fmt::format("the weighted loss is {} at step {} although every term is finite",
+                                    number_text(value),
+                                    step));
   }
   if (by_task) {
     add_jacobian_rows(losses);
