@@ -13,6 +13,7 @@ namespace triptych {
 /// Key `infer` of the configuration.
 struct InferConfig {
   std::int64_t planes = 3;
+  std::int64_t axis = 0;
   std::string fusion = "soft";
   std::string memory = "4GB";
   std::string scratch;
@@ -23,6 +24,7 @@ struct InferConfig {
 
   void visit(auto& field) {
     field("planes", planes, "slicing plane sets of a 2D network: 1, 3 or 9 (six at 45 degrees)", config::Between{1, 9});
+    field("axis", axis, "slicing axis of planes = 1 (0 = D, 1 = H, 2 = W); for thick slices the one they are stacked along", config::Between{0, 2});
     field("fusion", fusion, "soft = mean probability, majority = most votes", config::OneOf{"soft", "majority"});
     field("memory", memory, "memory for input and accumulators, e.g. 4GB; beyond it a scratch file serves");
     field("scratch", scratch, "folder of scratch files; empty = the system's temporary folder");

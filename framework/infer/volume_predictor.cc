@@ -99,7 +99,9 @@ FusedVolume VolumePredictor::predict(const VolumeStore& input,
   VoteAccumulator fusion(accumulator(input, network_.classes, count, votes), budget, scratch);
   VoteAccumulator* const receivers[] = {&fusion};
   const PlanePass pass{.input = input, .slab = network_.slab};
-  for (const PlaneSet& planes : make_plane_sets(input.shape(), count)) run_plane_set(pass, planes, run, receivers);
+  std::vector<PlaneSet> sets = make_plane_sets(input.shape(), count);
+  if (count == 1 && input.shape()[0] > 1) sets = {make_plane_sets(input.shape(), 3)[static_cast<std::size_t>(config_.axis)]};
+  for (const PlaneSet& planes : sets) run_plane_set(pass, planes, run, receivers);
   return fusion.finish(config_.fusion, outputs);
 }
 

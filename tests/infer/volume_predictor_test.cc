@@ -55,6 +55,26 @@ TEST(VolumePredictor, PlanesSlabsAndBlocksGiveTheVolumeBack) {
   }
 }
 
+TEST(VolumePredictor, ASinglePlaneSetFollowsTheConfiguredAxis) {
+  const at::Tensor volume = smooth_volume({16, 24, 32});
+  MemoryBudget budget(1 << 30);
+  const auto input = stored(volume, budget);
+  for (const std::int64_t axis : {0, 1, 2}) {
+    std::vector<std::int64_t> rows;
+    ClassifierNetwork network = intensity_network(1);
+    network.logits = [&rows, inner = network.logits](const at::Tensor& image) {
+      rows.push_back(image.size(3));
+      return inner(image);
+    };
+    InferConfig config;
+    config.planes = 1;
+    config.axis = axis;
+    VolumePredictor(network, config).predict(*input, cubic(volume), budget, kScratch);
+    EXPECT_EQ(static_cast<std::int64_t>(rows.size()), volume.size(1 + axis));
+    EXPECT_EQ(rows.front(), axis == 0 ? 24 : 16);
+  }
+}
+
 TEST(VolumePredictor, EveryWayComesFromOnePassAndHasAName) {
   const at::Tensor volume = smooth_volume({13, 9, 21});
   MemoryBudget budget(1 << 30);
