@@ -109,6 +109,49 @@ struct Move {
   }
 };
 
+/// A map that takes whole voxels to whole voxels: axes exchanged, mirrored and shifted.
+bool moves_whole_voxels(const GridMap& map) {
+  if (map.elastic) return false;
+  for (int row = 0; row < 3; ++row) {
+    int entries = 0;
+    for (int column = 0; column < 3; ++column) {
+      const double value = map.matrix(row, column);
+      if (value != 0.0 && std::abs(value) != 1.0) return false;
+      entries += value != 0.0 ? 1 : 0;
+    }
+    if (entries != 1 || map.offset[row] != std::floor(map.offset[row])) return false;
+  }
+  return true;
+}
+
+/// The taps of one output row of such a map: one input axis runs along the row, the others stay.
+void fill_whole_taps(const GridMap& map, std::int64_t d, std::int64_t h, std::vector<Tap>& taps) {
+  const Eigen::Vector3d start = map.matrix * Eigen::Vector3d(0.0, static_cast<double>(h), static_cast<double>(d)) + map.offset;
+  std::int64_t fixed = 0;
+  bool fixed_inside = true;
+  std::int64_t run_stride = 0, run_first = 0, run_step = 0, run_last = 0;
+  std::int64_t stride = 1;
+  for (int axis = 0; axis < 3; ++axis) {
+    const std::int64_t size = map.input.shape[static_cast<std::size_t>(2 - axis)];
+    const auto first = static_cast<std::int64_t>(start[axis]);
+    if (map.matrix(axis, 0) != 0.0) {
+      run_stride = stride, run_first = first, run_last = size - 1;
+      run_step = static_cast<std::int64_t>(map.matrix(axis, 0));
+    } else {
+      const std::int64_t clamped = std::clamp<std::int64_t>(first, 0, size - 1);
+      fixed += clamped * stride;
+      fixed_inside = fixed_inside && clamped == first;
+    }
+    stride *= size;
+  }
+  for (std::size_t w = 0; w < taps.size(); ++w) {
+    const std::int64_t place = run_first + static_cast<std::int64_t>(w) * run_step;
+    const std::int64_t clamped = std::clamp<std::int64_t>(place, 0, run_last);
+    taps[w].base = taps[w].nearest = fixed + clamped * run_stride;
+    taps[w].inside = fixed_inside && clamped == place;
+  }
+}
+
 void fill_taps(const GridMap& map, std::int64_t d, std::int64_t h, std::vector<Eigen::Vector3d>& bend, std::vector<Tap>& taps) {
   const auto y = static_cast<double>(h);
   const auto z = static_cast<double>(d);
@@ -133,13 +176,18 @@ void move_grid_entries(const GridMap& map, std::vector<Move>& moves, LabelOutsid
     }
     move.to = at::empty({move.from.size(0), shape[0], shape[1], shape[2]}, move.from.options());
   }
+  const bool whole_voxels = moves_whole_voxels(map);
   parallel_for(shape[0] * shape[1], std::max<std::int64_t>(1, 65536 / shape[2]), [&](std::int64_t begin, std::int64_t end) {
     std::vector<Tap> taps(static_cast<std::size_t>(shape[2]));
     std::vector<Eigen::Vector3d> bend;
     for (std::int64_t row = begin; row < end; ++row) {
       const std::int64_t d = row / shape[1];
       const std::int64_t h = row % shape[1];
-      fill_taps(map, d, h, bend, taps);
+      if (whole_voxels) {
+        fill_whole_taps(map, d, h, taps);
+      } else {
+        fill_taps(map, d, h, bend, taps);
+      }
       for (const Move& move : moves) {
         move.row(taps, row * shape[2], outside);
         if (move.entry->kind == EntryKind::kVectorField) move.turn_row(map, {d, h, 0});

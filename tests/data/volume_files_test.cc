@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "framework/core/file.h"
 #include "framework/data/cached_dataset.h"
@@ -30,7 +31,7 @@ class VolumeFiles : public ::testing::Test {
  protected:
   void SetUp() override {
     const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::path(::testing::TempDir()) / fmt::format("triptych_{}_{}", info->test_suite_name(), info->name());
+    folder_ = fs::path(::testing::TempDir()) / fmt::format("triptych_{}_{}_{}", info->test_suite_name(), info->name(), getpid());
     fs::remove_all(folder_);
     fs::create_directories(folder_);
     setenv("XDG_CACHE_HOME", (folder_ / "cache").c_str(), 1);
