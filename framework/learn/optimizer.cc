@@ -33,6 +33,8 @@ AdamCoefficients adam_coefficients(const OptimizerConfig& config, std::int64_t s
   AdamCoefficients c;
   c.beta1 = static_cast<float>(config.betas[0]);
   c.beta2 = static_cast<float>(config.betas[1]);
+  c.rest1 = static_cast<float>(1.0 - config.betas[0]);
+  c.rest2 = static_cast<float>(1.0 - config.betas[1]);
   c.epsilon = static_cast<float>(config.epsilon);
   c.step_size = static_cast<float>(lr / (1.0 - std::pow(config.betas[0], t)));
   c.second_correction = static_cast<float>(std::sqrt(1.0 - std::pow(config.betas[1], t)));

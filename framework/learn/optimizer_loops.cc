@@ -15,8 +15,8 @@ void adam_update(float* __restrict__ parameter,
   for (std::int64_t i = 0; i < count; ++i) {
     const float weight = parameter[i] * k.shrink;
     const float slope = gradient[i] + k.l2_penalty * weight;
-    const float mean = k.beta1 * first_moment[i] + (1.0F - k.beta1) * slope;
-    const float square = k.beta2 * second_moment[i] + (1.0F - k.beta2) * slope * slope;
+    const float mean = k.beta1 * first_moment[i] + k.rest1 * slope;
+    const float square = k.beta2 * second_moment[i] + k.rest2 * slope * slope;
     first_moment[i] = mean;
     second_moment[i] = square;
     parameter[i] = weight - k.step_size * mean / (std::sqrt(square) / k.second_correction + k.epsilon);

@@ -9,6 +9,8 @@ namespace triptych {
 struct AdamCoefficients {
   float beta1 = 0.0F;
   float beta2 = 0.0F;
+  float rest1 = 1.0F;  ///< 1 - beta1; taken in double, because 1.0F - 0.999F is wrong in the fifth digit
+  float rest2 = 1.0F;  ///< 1 - beta2
   float epsilon = 0.0F;
   float step_size = 0.0F;          ///< lr / (1 - beta1^t)
   float second_correction = 1.0F;  ///< sqrt(1 - beta2^t)

@@ -147,9 +147,10 @@ TEST(TaskGroups, DifferentBatchesOrRolesSeparateTasks) {
 }
 
 TEST(TaskGroups, AnEmptySplitIsAnErrorInTrainingOnly) {
-  Experiment experiment(with(with(one_task(), "datasets.blocks.train", "0"), "datasets.blocks.validation", "0"), true);
-  expect_contains(error_message("data", [&] { make_task_groups(experiment, Phase::kTraining); }), "no sample in its split 'train'");
-  EXPECT_TRUE(make_task_groups(experiment, Phase::kValidation).empty());
+  Experiment untrained(with(one_task(), "datasets.blocks.train", "0"), true);
+  expect_contains(error_message("data", [&] { make_task_groups(untrained, Phase::kTraining); }), "no sample in its split 'train'");
+  Experiment unchecked(with(one_task(), "datasets.blocks.validation", "0"), true);
+  EXPECT_TRUE(make_task_groups(unchecked, Phase::kValidation).empty());
 }
 
 TEST(TaskGroups, ValidationBatchesHoldItemsOfOneSize) {
