@@ -53,9 +53,15 @@ TEST(ImplantScene, TheDegradationLayerLiesBetweenResidualMaterialAndTheOriginalS
   const double least_depth = 0.3 * SceneOptions{}.degradation * kFieldOfView;
   for (std::size_t i = 0; i < sample.tissue.size(); ++i) {
     const std::int64_t label = label_of(static_cast<Tissue>(sample.tissue[i]));
-    if (label >= 2) ASSERT_LT(sample.implant_distance[i], 0.0F);
-    if (label < 2) ASSERT_GE(sample.implant_distance[i], 0.0F);
-    if (label == 3) ASSERT_LT(sample.implant_distance[i], -least_depth);
+    if (label >= 2) {
+      ASSERT_LT(sample.implant_distance[i], 0.0F);
+    }
+    if (label < 2) {
+      ASSERT_GE(sample.implant_distance[i], 0.0F);
+    }
+    if (label == 3) {
+      ASSERT_LT(sample.implant_distance[i], -least_depth);
+    }
   }
 }
 
@@ -67,8 +73,12 @@ TEST(ImplantScene, ResidualMaterialOnlyShrinks) {
   for (std::size_t i = 0; i < early.tissue.size(); ++i) {
     const std::int64_t before = label_of(static_cast<Tissue>(early.tissue[i]));
     const std::int64_t after = label_of(static_cast<Tissue>(late.tissue[i]));
-    if (before < 2) ASSERT_EQ(after, before);
-    if (before == 2) ASSERT_EQ(after, 2);
+    if (before < 2) {
+      ASSERT_EQ(after, before);
+    }
+    if (before == 2) {
+      ASSERT_EQ(after, 2);
+    }
     lost += before == 3 && after == 2;
   }
   EXPECT_GT(lost, 500);
