@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One training step: forward, cross-entropy, backward, Adam. Arguments are width, depth, image size and batch size.
 #include <benchmark/benchmark.h>
+#include <torch/optim/adam.h>
 
 #include "framework/core/nn.h"
 #include "framework/core/torch_compat.h"
