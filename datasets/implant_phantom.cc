@@ -124,7 +124,8 @@ class ImplantPhantom final : public Dataset {
             config::Between{1, 100000});
       field("cache_mb",
             cache_mb,
-            "memory for generated samples",
+            "memory for generated samples; srct and label take 5 bytes a voxel, and what does not "
+            "fit is made again",
             config::AtLeast{0.0},
             config::Unit{"MB"});
     }
@@ -148,7 +149,7 @@ class ImplantPhantom final : public Dataset {
   std::shared_ptr<const TissueGrid> tissue(std::size_t sample, bool followup) const;
   std::shared_ptr<const ScalarGrid> image(std::size_t sample, const std::string& entry) const;
   ScalarGrid make_image(std::size_t sample, const std::string& entry) const;
-  at::Tensor labels(std::size_t sample, const NamedEntry& named, const Region& region) const;
+  std::shared_ptr<const LabelGrid> labels(std::size_t sample, const std::string& entry) const;
   at::Tensor landmarks(std::size_t sample, bool followup) const;
 
   Config config_;
@@ -258,6 +259,18 @@ std::shared_ptr<const ScalarGrid> ImplantPhantom::image(std::size_t sample,
   });
 }
 
+// Kept apart from the tissue, which is nine times as large and not needed once the images are made.
+std::shared_ptr<const LabelGrid> ImplantPhantom::labels(std::size_t sample,
+                                                        const std::string& entry) const {
+  return cache_.get<LabelGrid>(fmt::format("{}/{}", sample, entry), [&] {
+    const NamedEntry named = find_entry(entry);
+    const auto source = tissue(sample, named.followup);
+    auto made = std::make_shared<LabelGrid>(labels_on(grid(named.row->grid), *source));
+    const std::size_t bytes = made->labels.size();
+    return EntryCache::Made{std::move(made), bytes};
+  });
+}
+
 ScalarGrid ImplantPhantom::make_image(std::size_t sample, const std::string& entry) const {
   const NamedEntry named = find_entry(entry);
   const auto source = tissue(sample, named.followup);
@@ -282,36 +295,18 @@ ScalarGrid ImplantPhantom::make_image(std::size_t sample, const std::string& ent
   return result;
 }
 
-// Copies a region row by row; `value(index)` gives a voxel of the whole grid.
+// A region of a whole grid as [1, D, H, W] of type T.
 template <class T>
-at::Tensor cut(const Index3& shape, const Region& region, at::ScalarType type, const auto& value) {
-  at::Tensor result = at::empty({1, region.size[0], region.size[1], region.size[2]}, type);
+at::Tensor cut(const Index3& shape, const Region& region, const auto& values) {
+  const auto [planes, lines, length] = region.size;
+  at::Tensor result = at::empty({1, planes, lines, length}, c10::CppTypeToScalarType<T>::value);
   T* out = result.data_ptr<T>();
-  for (std::int64_t d = region.start[0]; d < region.start[0] + region.size[0]; ++d) {
-    for (std::int64_t h = region.start[1]; h < region.start[1] + region.size[1]; ++h) {
-      const std::int64_t row = (d * shape[1] + h) * shape[2] + region.start[2];
-      for (std::int64_t w = 0; w < region.size[2]; ++w)
-        *out++ = value(static_cast<std::size_t>(row + w));
+  for (std::int64_t d = region.start[0]; d < region.start[0] + planes; ++d) {
+    for (std::int64_t h = region.start[1]; h < region.start[1] + lines; ++h) {
+      const auto row = values.begin() + (d * shape[1] + h) * shape[2] + region.start[2];
+      out = std::copy(row, row + length, out);
     }
   }
-  return result;
-}
-
-at::Tensor ImplantPhantom::labels(std::size_t sample,
-                                  const NamedEntry& named,
-                                  const Region& region) const {
-  const auto source = tissue(sample, named.followup);
-  const Geometry whole = grid(named.row->grid);
-  const auto label = [&](std::size_t index) {
-    return label_of(static_cast<Tissue>(source->tissue[index]));
-  };
-  if (named.row->grid == Grid::kSrct)
-    return cut<std::int64_t>(whole.shape, region, at::kLong, label);
-  const std::vector<std::int64_t> nearest =
-      nearest_indices(source->geometry, whole.cropped(region));
-  at::Tensor result = at::empty({1, region.size[0], region.size[1], region.size[2]}, at::kLong);
-  std::int64_t* out = result.data_ptr<std::int64_t>();
-  for (const std::int64_t index : nearest) *out++ = label(static_cast<std::size_t>(index));
   return result;
 }
 
@@ -323,7 +318,7 @@ at::Tensor ImplantPhantom::landmarks(std::size_t sample, bool followup) const {
   };
   const RandomStream draw = stream(sample).derive("landmarks");
   std::vector<Eigen::Vector3d> points =
-      border_points(*tissue(sample, false), config_.landmarks, seen_later, draw);
+      border_points(*labels(sample, "label"), config_.landmarks, seen_later, draw);
   if (points.empty()) {
     throw data_error(fmt::format("{}: found fewer than {} landmarks that both time points show",
                                  samples_[sample].id,
@@ -374,13 +369,13 @@ Entry ImplantPhantom::read(std::size_t sample,
   }
   result.geometry = spec->geometry.cropped(region);
   if (spec->kind == EntryKind::kLabel) {
-    result.data = labels(sample, named, region);
+    const auto whole = labels(sample, entry);
+    result.data = cut<std::int64_t>(whole->geometry.shape, region, whole->labels);
   } else if (spec->kind == EntryKind::kVectorField) {
     result.data = displacement_field(deformation(sample), result.geometry);
   } else {
     const auto whole = image(sample, entry);
-    result.data = cut<float>(
-        whole->geometry.shape, region, at::kFloat, [&](std::size_t i) { return whole->values[i]; });
+    result.data = cut<float>(whole->geometry.shape, region, whole->values);
   }
   return result;
 }

@@ -166,16 +166,12 @@ ScalarGrid sample_linear(const ScalarGrid& source, const Geometry& target) {
   return result;
 }
 
-std::vector<std::int64_t> nearest_indices(const Geometry& source, const Geometry& target) {
-  const std::vector<double> d = positions(source, target, 0);
-  const std::vector<double> h = positions(source, target, 1);
-  const std::vector<double> w = positions(source, target, 2);
-  std::vector<std::int64_t> result;
-  result.reserve(static_cast<std::size_t>(target.voxels()));
-  for (const double plane : d) {
-    for (const double line : h) {
-      const std::int64_t row = std::llround(plane) * source.shape[1] + std::llround(line);
-      for (const double voxel : w) result.push_back(row * source.shape[2] + std::llround(voxel));
+std::array<std::vector<std::int64_t>, 3> nearest_indices(const Geometry& source,
+                                                         const Geometry& target) {
+  std::array<std::vector<std::int64_t>, 3> result;
+  for (int axis = 0; axis < 3; ++axis) {
+    for (const double position : positions(source, target, axis)) {
+      result[static_cast<std::size_t>(axis)].push_back(std::llround(position));
     }
   }
   return result;

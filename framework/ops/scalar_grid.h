@@ -47,8 +47,9 @@ void enhance_edges(ScalarGrid& grid, double amount);
 /// repeated. No smoothing.
 ScalarGrid sample_linear(const ScalarGrid& source, const Geometry& target);
 
-/// Nearest-neighbour index into `source` for every voxel of `target` (parallel axes), clamped to
-/// the grid.
-std::vector<std::int64_t> nearest_indices(const Geometry& source, const Geometry& target);
+/// The nearest index in `source` for every index of `target` (parallel axes) along D, H and W,
+/// clamped to the grid.
+std::array<std::vector<std::int64_t>, 3> nearest_indices(const Geometry& source,
+                                                         const Geometry& target);
 
 }  // namespace triptych

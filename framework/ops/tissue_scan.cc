@@ -85,6 +85,21 @@ std::int64_t label_of(Tissue tissue) {
   }
 }
 
+LabelGrid labels_on(const Geometry& grid, const TissueGrid& sample) {
+  LabelGrid result{grid, std::vector<std::uint8_t>(static_cast<std::size_t>(grid.voxels()))};
+  const auto [planes, lines, columns] = nearest_indices(sample.geometry, grid);
+  std::uint8_t* out = result.labels.data();
+  for (const std::int64_t d : planes) {
+    for (const std::int64_t h : lines) {
+      const std::int64_t row = (d * sample.geometry.shape[1] + h) * sample.geometry.shape[2];
+      for (const std::int64_t w : columns) {
+        *out++ = static_cast<std::uint8_t>(label_of(static_cast<Tissue>(sample.tissue[row + w])));
+      }
+    }
+  }
+  return result;
+}
+
 bool within_grid(const Geometry& grid, const Eigen::Vector3d& world_mm) {
   const Eigen::Array3d index = grid.index_from_world(world_mm).array();
   const Eigen::Array3d last(grid.shape[2] - 1, grid.shape[1] - 1, grid.shape[0] - 1);
@@ -92,23 +107,20 @@ bool within_grid(const Geometry& grid, const Eigen::Vector3d& world_mm) {
 }
 
 std::vector<Eigen::Vector3d> border_points(
-    const TissueGrid& sample,
+    const LabelGrid& sample,
     std::int64_t count,
     const std::function<bool(const Eigen::Vector3d&)>& accept,
     RandomStream stream) {
   constexpr std::int64_t kTriesPerPoint = 20000;
   const Geometry& g = sample.geometry;
   const Index3 stride{g.shape[1] * g.shape[2], g.shape[2], 1};
-  const auto label = [&](std::int64_t index) {
-    return label_of(static_cast<Tissue>(sample.tissue[index]));
-  };
   std::vector<Eigen::Vector3d> points;
   for (std::int64_t tries = 0; tries < kTriesPerPoint * count; ++tries) {
     const auto axis = static_cast<std::size_t>(stream.integer(3));
     Index3 voxel{};
     for (std::size_t i = 0; i < 3; ++i) voxel[i] = stream.integer(g.shape[i] - (i == axis ? 1 : 0));
     const std::int64_t here = voxel[0] * stride[0] + voxel[1] * stride[1] + voxel[2];
-    if (label(here) == label(here + stride[axis])) continue;
+    if (sample.labels[here] == sample.labels[here + stride[axis]]) continue;
     Eigen::Vector3d index(voxel[2], voxel[1], voxel[0]);
     index[2 - static_cast<Eigen::Index>(axis)] += 0.5;
     const Eigen::Vector3d world = g.world_from_index(index);

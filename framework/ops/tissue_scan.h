@@ -39,13 +39,22 @@ struct TissueGrid {
 /// (cracks included), 3 residual material.
 std::int64_t label_of(Tissue tissue);
 
+/// A class per voxel.
+struct LabelGrid {
+  Geometry geometry;
+  std::vector<std::uint8_t> labels;
+};
+
+/// Labels at the voxel centres of a grid with parallel axes (nearest neighbour).
+LabelGrid labels_on(const Geometry& grid, const TissueGrid& sample);
+
 /// True when a position lies within the grid's outer voxel centres.
 bool within_grid(const Geometry& grid, const Eigen::Vector3d& world_mm);
 
 /// `count` random positions half way between two neighbouring voxels of different label, among
 /// those that `accept`s (given in world mm). Empty when too few are found.
 std::vector<Eigen::Vector3d> border_points(
-    const TissueGrid& sample,
+    const LabelGrid& sample,
     std::int64_t count,
     const std::function<bool(const Eigen::Vector3d&)>& accept,
     RandomStream stream);

@@ -4,7 +4,6 @@
 #include "framework/core/parallel.h"
 
 #include <cmath>
-#include <numeric>
 
 #include <gtest/gtest.h>
 
@@ -54,9 +53,13 @@ TEST(ScalarGrid, LinearSamplingReproducesARamp) {
 
 TEST(ScalarGrid, NearestIndicesOfTheSameGridAreItsVoxels) {
   const Geometry geometry = grid({3, 4, 5}, {0.5, 1.0, 2.0});
-  std::vector<std::int64_t> expected(60);
-  std::iota(expected.begin(), expected.end(), 0);
-  EXPECT_EQ(nearest_indices(geometry, geometry), expected);
+  const auto indices = nearest_indices(geometry, geometry);
+  EXPECT_EQ(indices[0], (std::vector<std::int64_t>{0, 1, 2}));
+  EXPECT_EQ(indices[1], (std::vector<std::int64_t>{0, 1, 2, 3}));
+  EXPECT_EQ(indices[2], (std::vector<std::int64_t>{0, 1, 2, 3, 4}));
+  const auto coarse = nearest_indices(geometry, geometry.resampled_to({1.5, 1.0, 6.0}));
+  EXPECT_EQ(coarse[0], (std::vector<std::int64_t>{1}));
+  EXPECT_EQ(coarse[2], (std::vector<std::int64_t>{1, 4}));
 }
 
 TEST(ScalarGrid, BlurSpreadsAPointByItsDeviation) {
