@@ -18,7 +18,6 @@
 #include <itkOutputWindow.h>
 #include <itkPNGImageIO.h>
 #include <itkVTKImageIO.h>
-#include <nifti1_io.h>
 
 namespace triptych {
 namespace {
@@ -41,7 +40,6 @@ void prepare_itk() {
   std::call_once(once, [] {
     itk::OutputWindow::SetInstance(LogWindow::New());
     itk::MultiThreaderBase::SetGlobalDefaultNumberOfThreads(num_threads());
-    nifti_set_debug_level(0);
     gdcm::Trace::WarningOff();
     gdcm::Trace::ErrorOff();
   });
