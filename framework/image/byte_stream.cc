@@ -129,6 +129,14 @@ void ByteStream::seek(std::int64_t position) {
   }
 }
 
+bool ByteStream::ends_well() {
+  if (state_->coding == Coding::kRaw) return true;
+  std::vector<std::byte> rest(State::kBuffer);
+  if (read(rest.data(), State::kBuffer) == State::kBuffer)
+    return true;  // other data follow the wanted ones
+  return state_->ended;
+}
+
 std::int64_t ByteStream::read(std::byte* destination, std::int64_t count) {
   const std::int64_t done = state_->coding == Coding::kRaw
                                 ? state_->take(destination, count)

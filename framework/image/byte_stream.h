@@ -28,6 +28,10 @@ class ByteStream {
   /// Delivers up to `count` bytes; fewer only where the data end. Throws io_error when compressed
   /// data are damaged.
   std::int64_t read(std::byte* destination, std::int64_t count);
+  /// Call after the last wanted byte: false when compressed data stop before their end mark, an
+  /// error when their check sum is wrong. What follows the wanted bytes may be skipped unread when
+  /// it is long.
+  bool ends_well();
 
  private:
   struct State;

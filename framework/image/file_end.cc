@@ -9,6 +9,8 @@
 #include <string_view>
 
 #include <fmt/core.h>
+#include <gdcmImageHelper.h>
+#include <gdcmReader.h>
 
 namespace triptych {
 namespace {
@@ -22,26 +24,67 @@ std::string bytes_at(const fs::path& file, std::int64_t offset, std::int64_t cou
   return bytes;
 }
 
-void check_mark(const fs::path& file,
-                std::string_view mark,
-                std::int64_t within,
-                const char* name) {
+Error truncated(const fs::path& file, const std::string& expected, std::int64_t got) {
+  return io_error(
+      fmt::format("{}: truncated, expected {}, got {} bytes", file.string(), expected, got),
+      "copy or download the file again");
+}
+
+void check_start(const fs::path& file, std::string_view mark, const char* format) {
+  if (bytes_at(file, 0, static_cast<std::int64_t>(mark.size())) == mark) return;
+  throw io_error(
+      fmt::format("{}: not a {} file, expected its mark in the first bytes", file.string(), format),
+      "check the extension");
+}
+
+void check_end(const fs::path& file,
+               std::string_view mark,
+               std::int64_t within,
+               const char* format) {
   const auto size = static_cast<std::int64_t>(fs::file_size(file));
   const std::int64_t count = std::min(size, within);
   if (bytes_at(file, size - count, count).find(mark) != std::string::npos) return;
-  throw io_error(fmt::format("{}: truncated, expected a {} end mark, got {} bytes without it",
-                             file.string(),
-                             name,
-                             size),
-                 "copy or download the file again");
+  throw truncated(file, fmt::format("the end mark of {}", format), size);
 }
 
 }  // namespace
 
-void check_png_end(const fs::path& file) { check_mark(file, "IEND", 1024, "PNG"); }
+void check_png_marks(const fs::path& file) {
+  check_start(file, "\x89PNG\r\n\x1a\n", "PNG");
+  check_end(file, "IEND\xae\x42\x60\x82", 1024, "PNG");
+}
 
-// Cameras append a little after the mark; a thumbnail's own mark lies further ahead than this.
-void check_jpeg_end(const fs::path& file) { check_mark(file, "\xff\xd9", 4096, "JPEG"); }
+void check_jpeg_marks(const fs::path& file) {
+  check_start(file, "\xff\xd8", "JPEG");
+  // Cameras append a little after the mark; a thumbnail's own mark lies further ahead than this.
+  check_end(file, "\xff\xd9", 4096, "JPEG");
+}
+
+void check_dicom_pixels(const fs::path& file) {
+  gdcm::Reader reader;
+  reader.SetFileName(file.c_str());
+  const auto size = static_cast<std::int64_t>(fs::file_size(file));
+  const gdcm::Tag pixel_data(0x7fe0, 0x0010);
+  if (!reader.ReadUpToTag(pixel_data)) throw truncated(file, "a DICOM header", size);
+  const gdcm::TransferSyntax& syntax = reader.GetFile().GetHeader().GetDataSetTransferSyntax();
+  if (syntax.IsEncapsulated())
+    return check_end(file, "\xfe\xff\xdd\xe0", 1024, "compressed DICOM pixels");
+  // The reader stops in front of the pixels' tag or behind their length; the tag tells which.
+  const auto stop = static_cast<std::int64_t>(reader.GetStreamCurrentPosition());
+  const bool before_tag = bytes_at(file, stop, 4) == std::string("\xe0\x7f\x10\x00", 4);
+  const bool implicit = syntax.GetNegociatedType() == gdcm::TransferSyntax::Implicit;
+  const std::int64_t start = stop + (before_tag ? (implicit ? 8 : 12) : 0);
+  std::int64_t expected = gdcm::ImageHelper::GetPixelFormatValue(reader.GetFile()).GetPixelSize();
+  for (const unsigned count : gdcm::ImageHelper::GetDimensionsValue(reader.GetFile()))
+    expected *= count;
+  if (size - start < expected) {
+    throw io_error(fmt::format("{}: truncated, expected {} bytes of pixels, got {}",
+                               file.string(),
+                               expected,
+                               std::max<std::int64_t>(0, size - start)),
+                   "copy or download the file again");
+  }
+}
 
 void check_vtk_size(const fs::path& file, std::int64_t voxel_bytes) {
   const std::string start = bytes_at(file, 0, 4096);

@@ -51,6 +51,14 @@ Hdf5Lock::Hdf5Lock() : lock_(hdf5_mutex()) { H5Eset_auto2(H5E_DEFAULT, nullptr, 
 std::string hdf5_reason() {
   std::string reason;
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, &reason);
+  // Failed writes are described with addresses and times over several lines; the system's own words
+  // suffice.
+  const std::string mark = "error message = '";
+  if (const auto start = reason.find(mark); start != std::string::npos) {
+    const auto from = start + mark.size();
+    return reason.substr(from, reason.find('\'', from) - from);
+  }
+  reason = reason.substr(0, reason.find('\n'));
   return reason.empty() ? "unknown reason" : reason;
 }
 

@@ -75,6 +75,13 @@ class Hdf5Writer {
                 ? Hdf5Handle(H5Fopen(temporary.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), H5Fclose)
                 : Hdf5Handle(H5Fcreate(temporary.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT),
                              H5Fclose);
+    if (exists && !file_.valid()) {
+      throw io_error(
+          fmt::format("{}: cannot be written: the file exists and is no sound HDF5 file ({})",
+                      place_,
+                      hdf5_reason()),
+          "remove it first");
+    }
     check(file_.valid());
   }
 

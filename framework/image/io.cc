@@ -178,7 +178,8 @@ void write(const std::string& text, const WriteRequest& request) {
   const Location location = parse_location(text);
   check_volume(request.volume, text);
   std::error_code code;
-  if (location.kind != Location::Kind::kFolder && fs::is_directory(location.path, code)) {
+  // A folder is replaced as a whole, so it must be asked for in so many words.
+  if (text.back() != '/' && fs::is_directory(location.path, code)) {
     throw io_error(fmt::format("{}: expected a file to write, got a folder", text),
                    "end the name with '/' for a folder of slices");
   }

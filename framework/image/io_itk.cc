@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include <ATen/ATen.h>
+#include <Eigen/Dense>  // all of it before ITK, whose own older copy must not mix with it
 #include <fmt/core.h>
 #include <itkGDCMImageIO.h>
 #include <itkMetaDataObject.h>
@@ -95,14 +96,15 @@ class ItkReader final : public ImageReader {
     prepare_itk();
     header_.format = itk_format(file);
     HeaderFacts facts = header_facts();
+    stored_ = facts.voxels;
     io_ = create_itk_io(header_.format);
     guarded([&] {
       io_->SetFileName(file.string());
+      if (!stored_ && !io_->CanReadFile(file.c_str())) throw not_readable("not such a file");
       io_->ReadImageInformation();
     });
     header_.geometry = geometry_of(*io_);
     header_.geometry.spacing_known = facts.spacing_known;
-    stored_ = facts.voxels;
     if (stored_) {
       header_.geometry.shape = stored_->shape;
       header_.channels = stored_->channels;
@@ -133,8 +135,7 @@ class ItkReader final : public ImageReader {
 
   void check_complete() override {
     if (stored_) return check_stored(*stored_);
-    if (header_.format == "png") check_png_end(file_);
-    if (header_.format == "jpeg") check_jpeg_end(file_);
+    if (header_.format == "dicom") check_dicom_pixels(file_);
     if (header_.format == "vtk")
       check_vtk_size(file_, header_.geometry.voxels() * header_.channels * bytes_of(type_));
   }
@@ -158,6 +159,8 @@ class ItkReader final : public ImageReader {
     if (header_.format == "nifti") return nifti_facts(file_);
     if (header_.format == "metaimage") return metaimage_facts(file_);
     if (header_.format == "nrrd") return nrrd_facts(file_);
+    if (header_.format == "png") check_png_marks(file_);
+    if (header_.format == "jpeg") check_jpeg_marks(file_);
     HeaderFacts facts;
     facts.spacing_known = header_.format == "vtk" || header_.format == "dicom";
     return facts;
@@ -176,16 +179,18 @@ class ItkReader final : public ImageReader {
     return apply_rescale_ && (slope != 1.0 || intercept != 0.0) ? at::kFloat : tensor_type(type);
   }
 
+  Error not_readable(const std::string& reason) const {
+    return io_error(
+        fmt::format("{}: cannot be read as {}: {}", file_.string(), header_.format, reason),
+        "the file may be truncated or have the wrong extension");
+  }
+
   template <typename Body>
   void guarded(const Body& body) const {
     try {
       body();
     } catch (const itk::ExceptionObject& problem) {
-      throw io_error(fmt::format("{}: cannot be read as {}: {}",
-                                 file_.string(),
-                                 header_.format,
-                                 one_line(problem.GetDescription())),
-                     "the file may be truncated or have the wrong extension");
+      throw not_readable(one_line(problem.GetDescription()));
     }
   }
 

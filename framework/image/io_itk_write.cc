@@ -185,6 +185,7 @@ void write_itk_file(const fs::path& target, const WriteRequest& request) {
   check_writable(format, target, request);
   const VoxelType type = picture_type(format, target, request);
   const at::Tensor& data = request.volume.data;
+  if (format == "png") return write_png(target, data, type);
   const at::Tensor voxels = encode_values(data.permute({1, 2, 3, 0}), type, target.string());
   AtomicFile file(target);
   const auto io = create_itk_io(format);

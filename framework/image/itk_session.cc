@@ -18,6 +18,7 @@
 #include <itkOutputWindow.h>
 #include <itkPNGImageIO.h>
 #include <itkVTKImageIO.h>
+#include <nifti1_io.h>
 
 namespace triptych {
 namespace {
@@ -40,6 +41,7 @@ void prepare_itk() {
   std::call_once(once, [] {
     itk::OutputWindow::SetInstance(LogWindow::New());
     itk::MultiThreaderBase::SetGlobalDefaultNumberOfThreads(num_threads());
+    nifti_set_debug_level(0);
     gdcm::Trace::WarningOff();
     gdcm::Trace::ErrorOff();
   });

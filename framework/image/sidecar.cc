@@ -94,7 +94,8 @@ Sidecar read_sidecar(const fs::path& file) {
     if (!spacing.empty()) sidecar.spacing = spacing_of(spacing, file);
     if (!origin.empty()) sidecar.origin = vector_of(origin, file, "origin");
     if (!direction.empty()) sidecar.direction = direction_of(direction, file);
-  } catch (const ConfigError& problem) {  // a broken sidecar is a fault of the data, not of the configuration
+  } catch (const ConfigError&
+               problem) {  // a broken sidecar is a fault of the data, not of the configuration
     throw data_error(problem.what());
   }
   return sidecar;

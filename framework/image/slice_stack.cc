@@ -53,6 +53,25 @@ std::vector<fs::path> find_slices(const fs::path& folder) {
   return files;
 }
 
+/// Writing replaces the folder, so one with anything but slices in it is left alone.
+void check_replaceable(const fs::path& folder) {
+  std::error_code code;
+  if (fs::exists(folder, code) && !fs::is_directory(folder, code)) {
+    throw io_error(
+        fmt::format("{}: expected a folder to write slices to, got a file", folder.string()));
+  }
+  for (const auto& entry : fs::directory_iterator(folder, code)) {
+    const fs::path& path = entry.path();
+    if (entry.is_regular_file() &&
+        (is_picture_extension(file_extension(path)) || path.stem() == "spacing"))
+      continue;
+    throw io_error(fmt::format("{}: expected an empty folder or one of slices to replace, got {}",
+                               folder.string(),
+                               path.filename().string()),
+                   "name another folder");
+  }
+}
+
 class SliceStackReader final : public ImageReader {
  public:
   SliceStackReader(const fs::path& folder, const ReadOptions& options)
@@ -144,6 +163,7 @@ std::unique_ptr<ImageReader> open_slice_stack(const fs::path& folder, const Read
 
 void write_slice_stack(const fs::path& folder, const WriteRequest& request) {
   const Volume& volume = request.volume;
+  check_replaceable(folder);
   write_folder_atomically(folder, [&](const fs::path& temporary) {
     Volume slice;
     // Slices carry no place of their own: spacing.json says it once for all.

@@ -27,6 +27,12 @@ Error truncated(const StoredVoxels& stored, std::int64_t got) {
                   "copy or download the file again");
 }
 
+Error unfinished(const StoredVoxels& stored) {
+  return io_error(fmt::format("{}: truncated, the compressed voxels lack their end",
+                              stored.header_file.string()),
+                  "copy or download the file again");
+}
+
 /// Walks over the bytes of a region in file order.
 class RegionBytes {
  public:
@@ -52,6 +58,12 @@ class RegionBytes {
     }
     first_ = stored.lead + region.start[2] * strides_[0] + region.start[1] * strides_[1] +
              region.start[0] * strides_[2];
+  }
+
+  /// To be called once everything was read: the end of compressed data carries their check sum.
+  void finish() {
+    const bool last = position_ == stored_.lead + stored_.bytes();
+    if (last && !stream_.ends_well()) throw unfinished(stored_);
   }
 
   void read(std::byte* destination, std::int64_t count) {
@@ -106,8 +118,10 @@ std::int64_t inflated_size(const StoredVoxels& stored) {
   std::vector<std::byte> block(1 << 18);
   std::int64_t size = 0;
   while (const std::int64_t step =
-             stream.read(block.data(), static_cast<std::int64_t>(block.size())))
+             stream.read(block.data(), static_cast<std::int64_t>(block.size()))) {
     size += step;
+  }
+  if (size >= stored.lead + stored.bytes() && !stream.ends_well()) throw unfinished(stored);
   return size;
 }
 
@@ -130,6 +144,7 @@ at::Tensor read_stored(const StoredVoxels& stored, const Region& region) {
                                           stored.swapped,
                                           stored.channels * region.voxels(),
                                           stored.header_file.string());
+  bytes.finish();
   const auto& size = region.size;
   if (stored.planar || stored.channels == 1)
     return values.view({stored.channels, size[0], size[1], size[2]});

@@ -30,7 +30,6 @@ struct Page {
   std::uint16_t bits = 8;
   VoxelType type = VoxelType::kUInt8;
   bool separate = false;  ///< one plane a channel
-  bool inverted = false;  ///< white is 0
 
   bool operator==(const Page&) const = default;
 };
@@ -73,8 +72,6 @@ Page read_page(TIFF* tiff, const std::string& place) {
   page.channels = samples;
   page.separate = planar == PLANARCONFIG_SEPARATE && samples > 1;
   page.type = page_type(format, page.bits, place);
-  const bool is_unsigned = format == SAMPLEFORMAT_UINT || format == SAMPLEFORMAT_VOID;
-  page.inverted = photometric == PHOTOMETRIC_MINISWHITE && is_unsigned && page.bits <= 16;
   // A palette is a way to display: the stored index is the grey value (ImageJ) or the label, so it
   // is kept.
   const bool jpeg = compression == COMPRESSION_JPEG && photometric == PHOTOMETRIC_YCBCR;
@@ -234,9 +231,7 @@ class TiffReader final : public ImageReader {
       }
       parts.push_back(decode(pixels).view({rows, columns, samples}).permute({2, 0, 1}));
     }
-    const at::Tensor values = parts.size() == 1 ? parts[0] : at::cat(parts);
-    const double white = page_.bits == 1 ? 1.0 : std::pow(2.0, page_.bits) - 1.0;
-    return page_.inverted ? values.to(at::kInt).neg().add(white).to(header_.type) : values;
+    return parts.size() == 1 ? parts[0] : at::cat(parts);
   }
 
   at::Tensor decode(const std::vector<std::byte>& pixels) const {

@@ -162,7 +162,11 @@ void TiffFile::check_contiguous(std::int64_t bytes) const {
   std::uint16_t compression = COMPRESSION_NONE;
   TIFFGetFieldDefaulted(tiff_, TIFFTAG_COMPRESSION, &compression);
   const auto got = static_cast<std::int64_t>(fs::file_size(path_)) - data_start();
-  if (compression == COMPRESSION_NONE && got >= bytes) return;
+  // ImageJ puts the directory first; one inside the promised range means that the other pages are
+  // not there.
+  const auto directory = static_cast<std::int64_t>(directories_.front());
+  const bool overlaps = directory >= data_start() && directory < data_start() + bytes;
+  if (compression == COMPRESSION_NONE && got >= bytes && !overlaps) return;
   throw io_error(fmt::format("{}: truncated, its description promises {} bytes of voxels, got {}",
                              path_.string(),
                              bytes,
