@@ -61,7 +61,7 @@ find_package(ITK 5.2 REQUIRED COMPONENTS ITKCommon ITKIOImageBase ITKIONIFTI ITK
 include(${ITK_USE_FILE})
 find_package(GDCM REQUIRED)  # its trace settings, to keep it off the terminal
 triptych_wrap(itk)
-target_link_libraries(triptych_itk_dependency INTERFACE ${ITK_LIBRARIES} gdcmCommon)
+target_link_libraries(triptych_itk_dependency INTERFACE ${ITK_LIBRARIES} ITKniftiio gdcmMSFF gdcmDSED gdcmDICT gdcmIOD gdcmCommon)
 target_include_directories(triptych_itk_dependency SYSTEM INTERFACE ${ITK_INCLUDE_DIRS} ${GDCM_INCLUDE_DIRS})
 # One Eigen in a source: ITK's bundled copy clashes with the system's, which our geometry uses.
 target_compile_definitions(triptych_itk_dependency INTERFACE ITK_USE_SYSTEM_EIGEN)
