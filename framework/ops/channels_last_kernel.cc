@@ -1,24 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/ops/channels_last_kernel.h"
 
-#include <cstring>
 #include <vector>
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
 #include "framework/core/error.h"
+#include "framework/ops/cpu_dispatch.h"
 #include "framework/ops/fold.h"
 
 // The loops below must be vectorised at every optimisation level of the build.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("O3", "no-trapping-math")
-#endif
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define TRIPTYCH_CLONES __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
-#else
-#define TRIPTYCH_CLONES
 #endif
 
 namespace triptych {
@@ -30,24 +24,43 @@ bool is_plain(const at::Tensor& x) {
   return x.is_cpu() && x.scalar_type() == at::kFloat && x.dim() == 4 && x.is_contiguous(kFormat);
 }
 
-/// A NaN on either side wins, as in LibTorch.
-inline float larger(float a, float b) { return a > b || a != a ? a : b; }
+/// A NaN on either side wins, as in LibTorch. Two selections instead of a condition with `or`, which would branch.
+TRIPTYCH_ALWAYS_INLINE float larger(float a, float b) {
+  const float larger_number = a > b ? a : b;  // b when one is NaN
+  return a != a ? a : larger_number;
+}
 
 /// A row of `columns` pooled pixels from two input rows of twice as many.
-TRIPTYCH_CLONES void pool_row(
+TRIPTYCH_ALWAYS_INLINE void pool_row_body(
     const float* upper, const float* lower, float* out, std::int64_t columns, std::int64_t channels) {
   for (std::int64_t j = 0; j < columns; ++j, upper += 2 * channels, lower += 2 * channels, out += channels) {
-    for (std::int64_t c = 0; c < channels; ++c) {
-      const float a = upper[c], b = upper[c + channels], d = lower[c], e = lower[c + channels];
-      const float first = larger(a, b), second = larger(d, e);
-      out[c] = larger(first, second);
-    }
+    const float* __restrict a = upper;
+    const float* __restrict b = upper + channels;
+    const float* __restrict d = lower;
+    const float* __restrict e = lower + channels;
+    float* __restrict y = out;
+    for (std::int64_t c = 0; c < channels; ++c) y[c] = larger(larger(a[c], b[c]), larger(d[c], e[c]));
   }
 }
 
-TRIPTYCH_CLONES void add_rows(const float* x, const float* bias, float* out, std::int64_t channels) {
-  for (std::int64_t c = 0; c < channels; ++c) out[c] = x[c] + bias[c];
+TRIPTYCH_VECTOR_KERNEL(pool_row,
+                       (const float* upper, const float* lower, float* out, std::int64_t columns, std::int64_t channels),
+                       (upper, lower, out, columns, channels))
+
+/// One image row of the joined result, `columns` pixels: skip's channels, then those of the block pixels plus bias. `up` points
+/// at the block row of the first pixel.
+TRIPTYCH_ALWAYS_INLINE void join_row_body(
+    const float* skip, const float* up, const float* bias, float* out, std::int64_t columns, std::int64_t a, std::int64_t b) {
+  for (std::int64_t column = 0; column < columns; ++column, skip += a, out += a + b) {
+    const float* source = up + (column / 2 * 4 + column % 2) * b;
+    for (std::int64_t c = 0; c < a; ++c) out[c] = skip[c];
+    for (std::int64_t c = 0; c < b; ++c) out[a + c] = source[c] + bias[c];
+  }
 }
+TRIPTYCH_VECTOR_KERNEL(join_row,
+                       (const float* skip, const float* up, const float* bias, float* out, std::int64_t columns,
+                        std::int64_t a, std::int64_t b),
+                       (skip, up, bias, out, columns, a, b))
 
 }  // namespace
 
@@ -85,13 +98,9 @@ at::Tensor join_skip(const at::Tensor& skip, const at::Tensor& up, const at::Ten
   float* out = y.data_ptr<float>();
   at::parallel_for(0, n * 2 * h, 4, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
-      const float* source = from_up + row / 2 * w * 4 * b;  // 2h rows an image: row / 2 runs over images too
-      for (std::int64_t column = 0; column < 2 * w; ++column) {
-        float* pixel = out + (row * 2 * w + column) * (a + b);
-        std::memcpy(pixel, from_skip + (row * 2 * w + column) * a, static_cast<std::size_t>(a) * sizeof(float));
-        const std::int64_t block = 2 * (row % 2) + column % 2;
-        add_rows(source + (column / 2 * 4 + block) * b, offset, pixel + a, b);
-      }
+      // 2h rows an image, so row / 2 runs over the images too.
+      join_row(from_skip + row * 2 * w * a, from_up + row / 2 * w * 4 * b + 2 * (row % 2) * b, offset, out + row * 2 * w * (a + b),
+               2 * w, a, b);
     }
   });
   return y;

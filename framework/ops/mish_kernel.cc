@@ -2,7 +2,6 @@
 #include "framework/ops/mish_kernel.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstdint>
 #include <vector>
 
@@ -11,16 +10,11 @@
 
 #include "framework/core/error.h"
 #include "framework/core/torch_compat.h"
+#include "framework/ops/cpu_dispatch.h"
 
 // The loops below must be vectorised at every optimisation level of the build.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("O3", "no-trapping-math", "no-math-errno")
-#endif
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define TRIPTYCH_CLONES __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
-#else
-#define TRIPTYCH_CLONES
 #endif
 
 namespace triptych {
@@ -29,7 +23,7 @@ namespace {
 constexpr std::int64_t kGrain = 1 << 14;  ///< values a thread takes at once
 
 /// e^x for -87 <= x <= 20: x = k ln 2 + r, |r| <= ln 2 / 2, Taylor in r (relative error 1e-7), times 2^k by bits.
-inline float bounded_exp(float x) {
+TRIPTYCH_ALWAYS_INLINE float bounded_exp(float x) {
   constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
   const float k = (x * 1.44269504F + kRound) - kRound;
   const float r = (x - k * 0.693359375F) + k * 2.12194440e-4F;
@@ -40,10 +34,11 @@ inline float bounded_exp(float x) {
   p = p * r + 0.5F;
   p = p * r + 1.0F;
   p = p * r + 1.0F;
-  return p * std::bit_cast<float>((static_cast<std::int32_t>(k) + 127) << 23);
+  // The built-in, since std::bit_cast compiled without this file's pragma would be called, and no loop vectorised.
+  return p * __builtin_bit_cast(float, (static_cast<std::int32_t>(k) + 127) << 23);
 }
 
-inline float mish_of(float x) {
+TRIPTYCH_ALWAYS_INLINE float mish_of(float x) {
   // Beyond 20 the factor is 1 in float32; below -87 e^x underflows, and the result, under 1e-35, is as good as zero.
   const float high = x > 20.0F ? 20.0F : x;
   const float e = bounded_exp(high < -87.0F ? -87.0F : high);
@@ -52,13 +47,17 @@ inline float mish_of(float x) {
   return x < -100.0F ? 0.0F : y;
 }
 
-TRIPTYCH_CLONES void bias_mish_rows(float* x, const float* bias, std::int64_t rows, std::int64_t channels) {
+TRIPTYCH_ALWAYS_INLINE void bias_mish_rows_body(float* x, const float* bias, std::int64_t rows, std::int64_t channels) {
   for (std::int64_t row = 0; row < rows; ++row, x += channels) {
     for (std::int64_t c = 0; c < channels; ++c) x[c] = mish_of(x[c] + bias[c]);
   }
 }
+TRIPTYCH_VECTOR_KERNEL(bias_mish_rows,
+                       (float* x, const float* bias, std::int64_t rows, std::int64_t channels),
+                       (x, bias, rows, channels))
 
-TRIPTYCH_CLONES void bias_slope_rows(float* x, const float* bias, std::int64_t rows, std::int64_t channels, float slope) {
+TRIPTYCH_ALWAYS_INLINE void bias_slope_rows_body(
+    float* x, const float* bias, std::int64_t rows, std::int64_t channels, float slope) {
   for (std::int64_t row = 0; row < rows; ++row, x += channels) {
     for (std::int64_t c = 0; c < channels; ++c) {
       const float y = x[c] + bias[c];
@@ -66,6 +65,9 @@ TRIPTYCH_CLONES void bias_slope_rows(float* x, const float* bias, std::int64_t r
     }
   }
 }
+TRIPTYCH_VECTOR_KERNEL(bias_slope_rows,
+                       (float* x, const float* bias, std::int64_t rows, std::int64_t channels, float slope),
+                       (x, bias, rows, channels, slope))
 
 void run_rows(at::Tensor& x, const at::Tensor& bias, Activation activation) {
   const std::int64_t channels = x.size(1);
