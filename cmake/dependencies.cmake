@@ -46,6 +46,7 @@ target_include_directories(triptych_torch_dependency SYSTEM INTERFACE ${TORCH_IN
 
 find_package(Eigen3 REQUIRED NO_MODULE)
 find_package(PNG REQUIRED)
+find_package(JPEG REQUIRED)
 find_package(TIFF REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(nlohmann_json REQUIRED)

@@ -87,6 +87,10 @@ class DicomReader final : public ImageReader {
     return result;
   }
 
+  void check_complete() override {
+    for (const Slice& slice : slices_) slice.reader->check_complete();
+  }
+
   std::map<std::string, std::string> metadata() const override {
     return slices_.front().reader->metadata();
   }

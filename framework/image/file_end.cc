@@ -65,15 +65,12 @@ void check_dicom_pixels(const fs::path& file) {
   reader.SetFileName(file.c_str());
   const auto size = static_cast<std::int64_t>(fs::file_size(file));
   const gdcm::Tag pixel_data(0x7fe0, 0x0010);
-  if (!reader.ReadUpToTag(pixel_data)) throw truncated(file, "a DICOM header", size);
+  // Skipping the pixels leaves the stream behind their length, in front of their first byte.
+  if (!reader.ReadUpToTag(pixel_data, {pixel_data})) throw truncated(file, "a DICOM header", size);
   const gdcm::TransferSyntax& syntax = reader.GetFile().GetHeader().GetDataSetTransferSyntax();
   if (syntax.IsEncapsulated())
     return check_end(file, "\xfe\xff\xdd\xe0", 1024, "compressed DICOM pixels");
-  // The reader stops in front of the pixels' tag or behind their length; the tag tells which.
-  const auto stop = static_cast<std::int64_t>(reader.GetStreamCurrentPosition());
-  const bool before_tag = bytes_at(file, stop, 4) == std::string("\xe0\x7f\x10\x00", 4);
-  const bool implicit = syntax.GetNegociatedType() == gdcm::TransferSyntax::Implicit;
-  const std::int64_t start = stop + (before_tag ? (implicit ? 8 : 12) : 0);
+  const auto start = static_cast<std::int64_t>(reader.GetStreamCurrentPosition());
   std::int64_t expected = gdcm::ImageHelper::GetPixelFormatValue(reader.GetFile()).GetPixelSize();
   for (const unsigned count : gdcm::ImageHelper::GetDimensionsValue(reader.GetFile()))
     expected *= count;

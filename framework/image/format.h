@@ -65,6 +65,8 @@ struct WriteRequest {
 void write_itk_file(const std::filesystem::path& target, const WriteRequest& request);
 /// Grey, grey and alpha, RGB or RGBA of 8 or 16 bits; [C, 1, H, W] of uint8 or uint16 values.
 void write_png(const std::filesystem::path& target, const at::Tensor& data, VoxelType type);
+/// Grey or RGB of 8 bits; [C, 1, H, W] of uint8 values. Lossy, quality 95.
+void write_jpeg(const std::filesystem::path& target, const at::Tensor& data);
 void write_tiff(const std::filesystem::path& target, const WriteRequest& request);
 void write_slice_stack(const std::filesystem::path& folder, const WriteRequest& request);
 void write_hdf5(const std::filesystem::path& target,

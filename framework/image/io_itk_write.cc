@@ -75,7 +75,7 @@ void set_fields(itk::ImageIOBase& io,
     itk::EncapsulateMetaData<std::string>(dictionary, key, value);
   };
   if (!request.volume.geometry.spacing_known) {
-    set(format == "nifti" ? "ITK_FileNotes" : kSpacingKey, kSpacingUnknown);
+    set(format == "nifti" ? "aux_file" : kSpacingKey, kSpacingUnknown);
   }
   if (file_extension(target) != ".seg.nrrd" || request.classes == nullptr) return;
   for (const auto& [key, value] : segment_fields(request.volume, *request.classes)) set(key, value);
@@ -186,12 +186,12 @@ void write_itk_file(const fs::path& target, const WriteRequest& request) {
   const VoxelType type = picture_type(format, target, request);
   const at::Tensor& data = request.volume.data;
   if (format == "png") return write_png(target, data, type);
+  if (format == "jpeg") return write_jpeg(target, data);
   const at::Tensor voxels = encode_values(data.permute({1, 2, 3, 0}), type, target.string());
   AtomicFile file(target);
   const auto io = create_itk_io(format);
   const bool flat = writes_as_2d(request.volume.geometry) && file_extension(target) != ".seg.nrrd";
-  const bool picture = format == "png" || format == "jpeg";
-  set_geometry(*io, request.volume.geometry, flat || picture ? 2 : 3);
+  set_geometry(*io, request.volume.geometry, flat ? 2 : 3);
   set_fields(*io, format, target, request);
   io->SetFileName(file.temporary().string());
   io->SetComponentType(component_of(type));

@@ -65,7 +65,8 @@ class NiftiHeader {
   double intercept() const {
     return second_ ? number<double>(184) : static_cast<double>(number<float>(116));
   }
-  std::string description() const { return text(second_ ? 240 : 148, 80); }
+  /// A free text; ITK writes this one but not the description.
+  std::string auxiliary_file() const { return text(second_ ? 320 : 228, 24); }
   /// "n+1" for one file, "ni1" for a pair, "" for Analyze 7.5.
   std::string magic() const { return text(second_ ? 4 : 344, 4).substr(0, 3); }
 
@@ -199,7 +200,7 @@ HeaderFacts nifti_facts(const fs::path& file) {
     stored.intercept = header.intercept();
   }
   HeaderFacts facts;
-  facts.spacing_known = header.description().find(kSpacingUnknown) == std::string::npos;
+  facts.spacing_known = header.auxiliary_file().find(kSpacingUnknown) == std::string::npos;
   facts.voxels = stored;
   return facts;
 }
