@@ -116,6 +116,7 @@ void Experiment::create_model() {
   model.backbone = config_.backbone;
   model.sharing = config_.sharing;
   model.channels = channels_;
+  model.modality_stems = config_.stems == "convolution";
   WeightingTasks weights;
   for (const ExperimentTask& entry : tasks_) {
     model.tasks.push_back({entry.key, entry.setup.head, entry.setup.reads_from});

@@ -86,6 +86,7 @@ struct ExperimentConfig {
   std::map<std::string, config::Node> datasets;
   std::map<std::string, config::Node> tasks;
   config::Node backbone;
+  std::string stems = "none";
   config::Node sharing;
   config::Node weighting;
   OptimizerConfig optimizer;
@@ -100,6 +101,10 @@ struct ExperimentConfig {
     field("datasets", datasets, "data sets by name (group `dataset`)", config::Need::kRequired);
     field("tasks", tasks, "tasks by name (groups `task` and `head`)", config::Need::kRequired);
     field("backbone", backbone, "shared network (group `backbone`)", config::Need::kRequired);
+    field("stems", stems,
+          "what an image passes before the backbone: none, or a 1x1x1 convolution for each modality, which modalities with "
+          "different numbers of channels need",
+          config::OneOf{"none", "convolution"});
     field("sharing", sharing, "how tasks share it (group `sharing`)", config::Need::kRequired);
     field("weighting", weighting, "how task losses become one (group `weighting`)", config::Need::kRequired);
     field("optimizer", optimizer, "optimiser (group `optimizer`)");
