@@ -133,6 +133,13 @@ void Experiment::create_model() {
   weighting_ = WeightingRegistry::instance().create(config_.weighting, weights);
   model_->to(device_);
   weighting_->to(device_);
+  for (ExperimentTask& entry : tasks_) {
+    if (!entry.setup.adversary) continue;
+    const TaskNodes parts = split_adversary(*entry.setup.adversary);
+    entry.adversary_setup = config::read<AdversarySetup>(parts.setup, "tasks." + entry.key + ".adversary");
+    entry.adversary = AdversaryRegistry::instance().create(parts.component, entry.task->context());
+    entry.adversary->to(device_);
+  }
 }
 
 void Experiment::check_slabs() const {

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "framework/data/dataset.h"
 #include "framework/data/loader.h"
 #include "framework/infer/plane_fusion.h"
+#include "framework/learn/adversary.h"
 #include "framework/learn/checkpoint.h"
 #include "framework/learn/optimizer.h"
 #include "framework/learn/task.h"
@@ -28,6 +30,7 @@ struct TaskSetup {
   std::int64_t batch_size = 4;
   std::int64_t validation_items = 0;
   std::vector<std::string> reads_from;
+  std::optional<config::Node> adversary;
   SamplingConfig sampling;
   std::vector<config::Node> transforms;
   std::vector<config::Node> validation_transforms;
@@ -39,6 +42,7 @@ struct TaskSetup {
     field("batch_size", batch_size, "items a step", config::AtLeast{1});
     field("validation_items", validation_items, "items of a validation, evenly spread; 0 = all", config::AtLeast{0});
     field("reads_from", reads_from, "tasks whose predictions the head may read");
+    field("adversary", adversary, "network that learns to tell predictions from targets; none by default");
     field("sampling", sampling, "what a training item is and how it is drawn");
     field("transforms", transforms, "transforms of training items, in order");
     field("validation_transforms", validation_transforms, "transforms of validation items, in order");
@@ -122,6 +126,8 @@ struct ExperimentTask {
   std::shared_ptr<Task> task;
   std::shared_ptr<const TransformChain> transforms;
   std::shared_ptr<const TransformChain> validation_transforms;
+  std::shared_ptr<Adversary> adversary = nullptr;  ///< null for a task without one
+  AdversarySetup adversary_setup = {};
 };
 
 /// Typed configuration plus what is built from it.

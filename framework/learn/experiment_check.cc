@@ -35,6 +35,15 @@ bool contains(const std::vector<std::string>& words, const std::string& word) {
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
+TaskNodes split(const Node& map, const std::vector<std::string>& framework_keys) {
+  TaskNodes parts{Node::map(map.mark()), Node::map(map.mark())};
+  for (const config::Entry& entry : map.as_map()) {
+    Node& part = contains(framework_keys, entry.key.text()) ? parts.setup : parts.component;
+    part.set(entry.key, entry.value);
+  }
+  return parts;
+}
+
 config::Mark key_mark(const Node& map, const std::string& key) {
   for (const config::Entry& entry : map.as_map()) {
     if (entry.key.text() == key) return entry.key.mark();
@@ -98,6 +107,17 @@ std::vector<std::string> keys_of(const std::map<std::string, T>& map) {
   return keys;
 }
 
+void check_adversary(const Node& node, Problems& problems) {
+  const auto scope = problems.enter("adversary", node);
+  if (!node.is_map()) {
+    problems.add("", fmt::format("expects a map, got {}", node.brief()));
+    return;
+  }
+  const TaskNodes parts = split_adversary(node);
+  config::read<AdversarySetup>(parts.setup, problems);
+  AdversaryRegistry::instance().check(parts.component, problems);
+}
+
 void check_task(const std::string& key, const Node& node, const ExperimentConfig& config, Problems& problems) {
   check_name(key, node, problems);
   const auto scope = problems.enter("tasks." + key, node);
@@ -115,6 +135,7 @@ void check_task(const std::string& key, const Node& node, const ExperimentConfig
     const auto head_scope = problems.enter("head", *head);
     HeadRegistry::instance().check(*head, problems);
   }
+  if (setup.adversary) check_adversary(*setup.adversary, problems);
   check_transforms("transforms", setup.transforms, problems);
   check_transforms("validation_transforms", setup.validation_transforms, problems);
   if (!sound) return;
@@ -187,14 +208,9 @@ void check_component(const char* key, const Node& node, const Node& root, Proble
 
 }  // namespace
 
-TaskNodes split_task(const Node& task) {
-  TaskNodes parts{Node::map(task.mark()), Node::map(task.mark())};
-  for (const config::Entry& entry : task.as_map()) {
-    Node& part = contains(setup_keys(), entry.key.text()) ? parts.setup : parts.component;
-    part.set(entry.key, entry.value);
-  }
-  return parts;
-}
+TaskNodes split_task(const Node& task) { return split(task, setup_keys()); }
+
+TaskNodes split_adversary(const Node& adversary) { return split(adversary, top_keys(config::describe<AdversarySetup>())); }
 
 std::vector<std::string> task_order(const std::map<std::string, std::vector<std::string>>& reads_from,
                                     std::vector<std::string>* cyclic) {

@@ -6,7 +6,7 @@
 #include "framework/core/nn.h"
 #include "framework/core/stop.h"
 #include "framework/learn/batch_padding.h"
-#include "framework/learn/training_step.h"
+#include "framework/learn/task_outputs.h"
 
 namespace triptych {
 namespace {

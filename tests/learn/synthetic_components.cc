@@ -305,15 +305,23 @@ class SumWeighting final : public Weighting {
   struct Config {
     bool jacobian = false;
     bool trainable = false;
+    bool reads_values = false;
     void visit(auto& field) {
       field("jacobian", jacobian, "aggregate gradients");
       field("trainable", trainable, "learn log variances");
+      field("reads_values", reads_values, "weights are the inverse losses of the step before");
     }
   };
   SumWeighting(const Config& config, const WeightingTasks& tasks) : config_(config), count_(tasks.keys.size()) {
     if (config.trainable) scale_ = register_parameter("scale", torch::zeros({static_cast<std::int64_t>(count_)}));
   }
+  bool reads_loss_values() const override { return config_.reads_values; }
   at::Tensor combine(const at::Tensor& losses, const at::Tensor& present) override {
+    if (config_.reads_values) {
+      const at::Tensor weights = at::tensor(weights_).to(torch::kFloat);
+      for (std::size_t t = 0; t < count_; ++t) weights_[t] = 1.0 / (1.0 + losses[static_cast<std::int64_t>(t)].item<double>());
+      return torch::where(present, weights * losses, torch::zeros_like(losses)).sum();
+    }
     const at::Tensor terms = config_.trainable ? torch::exp(-scale_) * losses + scale_ : losses;
     return torch::where(present, terms, torch::zeros_like(terms)).sum();
   }
@@ -321,11 +329,12 @@ class SumWeighting final : public Weighting {
   at::Tensor aggregate(const at::Tensor& jacobian, const at::Tensor& present) override {
     return jacobian.index({present}).sum(0);
   }
-  std::vector<double> current_weights() const override { return std::vector<double>(count_, 1.0); }
+  std::vector<double> current_weights() const override { return weights_; }
 
  private:
   Config config_;
   std::size_t count_;
+  std::vector<double> weights_ = std::vector<double>(count_, 1.0);
   at::Tensor scale_;
 };
 TRIPTYCH_REGISTER_WEIGHTING("test_sum", SumWeighting)
