@@ -18,7 +18,7 @@ class DistributedContext {
   virtual std::int64_t rank() const { return 0; }
   virtual std::int64_t ranks() const { return 1; }
   /// Writes into each floating-point tensor its mean over the ranks, with equal bits on all of them. Every rank gives the
-  /// same number of tensors of the same shapes.
+  /// same number of tensors of the same shapes; they may lie on the CPU while the model does not.
   virtual void average(std::vector<at::Tensor>& tensors);
   /// True on every rank when `value` is true on one; no rank returns before all have called.
   virtual bool any(bool value) { return value; }

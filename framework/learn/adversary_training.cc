@@ -105,9 +105,18 @@ std::vector<std::pair<std::string, at::Tensor>> AdversaryTraining::add_gradients
   throw numeric_error(fault, "checkpoints stay as they were; lower the adversary's optimizer.lr");
 }
 
-void AdversaryTraining::step(double factor) {
+void AdversaryTraining::finish(std::int64_t step) {
   for (Opponent& opponent : opponents_) {
     average_gradients(context_, opponent.optimizer.parameters());
+    if (std::isfinite(opponent.optimizer.clip_gradients(0.0))) continue;
+    throw numeric_error(fmt::format("task '{}': the adversary's gradient is not finite at step {}",
+                                    experiment_.tasks()[opponent.task].key, step),
+                        "checkpoints stay as they were; lower the adversary's optimizer.lr");
+  }
+}
+
+void AdversaryTraining::update(double factor) {
+  for (Opponent& opponent : opponents_) {
     opponent.optimizer.step(factor);
     opponent.optimizer.zero_grad();
   }

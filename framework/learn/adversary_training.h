@@ -20,8 +20,11 @@ class AdversaryTraining {
   /// Adds the gradients of the adversaries' own losses, and returns these losses as "loss/<task>/adversary_own". Throws
   /// numeric_error naming the task when one is not finite, on every rank.
   std::vector<std::pair<std::string, at::Tensor>> add_gradients(const std::vector<TaskOutput>& outputs, std::int64_t step);
-  /// Averages the gradients over the ranks and updates every adversary; one whose task was absent keeps its weights.
-  void step(double factor);
+  /// After the last batch of the step: averages the gradients over the ranks. Throws numeric_error naming the task when a
+  /// gradient is not finite.
+  void finish(std::int64_t step);
+  /// Updates every adversary; one whose task was absent keeps its weights.
+  void update(double factor);
 
   /// Weights "adversary_<task>" and moments "adversary_<task>_optimizer", for checkpoints.
   std::vector<std::pair<std::string, NamedTensors>> state() const;

@@ -37,6 +37,7 @@ Experiment::Experiment(const config::Node& resolved, bool for_training, const Tr
   open_datasets(for_training);
   create_tasks(trained);
   create_model();
+  if (for_training) create_adversaries();
   check_slabs();
 }
 
@@ -133,6 +134,9 @@ void Experiment::create_model() {
   weighting_ = WeightingRegistry::instance().create(config_.weighting, weights);
   model_->to(device_);
   weighting_->to(device_);
+}
+
+void Experiment::create_adversaries() {
   for (ExperimentTask& entry : tasks_) {
     if (!entry.setup.adversary) continue;
     const TaskNodes parts = split_adversary(*entry.setup.adversary);

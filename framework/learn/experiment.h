@@ -126,7 +126,7 @@ struct ExperimentTask {
   std::shared_ptr<Task> task;
   std::shared_ptr<const TransformChain> transforms;
   std::shared_ptr<const TransformChain> validation_transforms;
-  std::shared_ptr<Adversary> adversary = nullptr;  ///< null for a task without one
+  std::shared_ptr<Adversary> adversary = nullptr;  ///< null for a task without one, and outside training
   AdversarySetup adversary_setup = {};
 };
 
@@ -170,6 +170,7 @@ class Experiment {
   void create_tasks(const TrainState* trained);
   void collect_channels(const ExperimentTask& task);
   void create_model();
+  void create_adversaries();
   void check_slabs() const;
 
   config::Node node_;

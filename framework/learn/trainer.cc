@@ -137,6 +137,7 @@ double Trainer::State::accumulate_gradients(std::vector<std::string>& ids) {
     loss += gradients.add(batches, progress.step) / static_cast<double>(config().accumulate);
   }
   gradients.finish();
+  gradients.adversaries().finish(progress.step);
   return loss;
 }
 
@@ -153,7 +154,7 @@ void Trainer::State::train_step() {
   factor = schedule->factor(progress.step);
   optimizer.step(factor);
   optimizer.zero_grad();
-  gradients.adversaries().step(factor);
+  gradients.adversaries().update(factor);
   average_buffers();
   ++progress.step;
   changed = true;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/core/distributed.h"
 
+#include <array>
 #include <barrier>
 #include <exception>
+#include <memory>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -95,6 +97,27 @@ struct TwoRanks {
   std::array<std::int64_t, kRanks> steps{};
   std::array<std::exception_ptr, kRanks> faults{};
 };
+
+TEST(Distributed, GradientsThatARankLacksCountAsZeroUnlessAllLackThem) {
+  Meeting meeting;
+  std::array<NamedTensors, kRanks> parameters;
+  std::vector<std::thread> threads;
+  for (std::size_t rank = 0; rank < kRanks; ++rank) {
+    for (const char* name : {"both", "one", "none"}) parameters[rank].emplace_back(name, torch::zeros({2}));
+    parameters[rank][0].second.mutable_grad() = torch::full({2}, rank == 0 ? 1.0 : 3.0);
+    if (rank == 1) parameters[rank][1].second.mutable_grad() = torch::full({2}, 8.0);
+    threads.emplace_back([&, rank] {
+      ThreadContext context(meeting, rank);
+      average_gradients(context, parameters[rank]);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const NamedTensors& own : parameters) {
+    EXPECT_TRUE(at::equal(own[0].second.grad(), torch::full({2}, 2.0)));
+    EXPECT_TRUE(at::equal(own[1].second.grad(), torch::full({2}, 4.0)));
+    EXPECT_FALSE(own[2].second.grad().defined());
+  }
+}
 
 /// Without what looks at the whole batch or draws by rank.
 config::Node itemwise(config::Node node) {

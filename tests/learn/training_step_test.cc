@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/training_step.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "framework/core/nn.h"
