@@ -75,9 +75,11 @@ void RunObserver::on_predictions(std::int64_t step,
                                  const Batch& batch,
                                  const at::Tensor& activated) {
   const ClassTable& classes = task.task->context().classes;
-  const bool labelled = batch.has("label") && activated.size(1) == classes.size();
-  if (!batch.has("image")) return;
-  const BatchEntry& image = batch.at("image");
+  const PictureRoles roles = task.task->picture_roles();
+  if (!batch.has(roles.image)) return;
+  const BatchEntry& image = batch.at(roles.image);
+  const bool compared = batch.has(roles.reference);
+  const bool labelled = compared && batch.at(roles.reference).kind == EntryKind::kLabel && activated.size(1) == classes.size();
   for (std::int64_t item = 0; item < activated.size(0); ++item) {
     const Geometry& geometry = image.geometry[static_cast<std::size_t>(item)];
     const at::Tensor grey = image.data[item];
@@ -88,10 +90,13 @@ void RunObserver::on_predictions(std::int64_t step,
       const at::Tensor predicted = activated[item].argmax(0, true);
       panels.push_back(panel("image", slice_of(grey, middle), {}, geometry));
       panels.push_back(panel("prediction", slice_of(grey, middle), label_slice_of(predicted, out), geometry));
-      panels.push_back(panel("reference", slice_of(grey, middle), label_slice_of(batch.at("label").data[item], out), geometry));
+      panels.push_back(panel("reference", slice_of(grey, middle), label_slice_of(batch.at(roles.reference).data[item], out), geometry));
     } else {
       panels.push_back(panel("input", slice_of(grey, middle), {}, geometry));
       panels.push_back(panel("prediction", slice_of(activated[item], out), {}, geometry));
+      if (compared && batch.at(roles.reference).kind == EntryKind::kIntensity) {
+        panels.push_back(panel("reference", slice_of(batch.at(roles.reference).data[item], out), {}, geometry));
+      }
     }
     const Picture picture = draw_row(panels, labelled ? legend_of(classes) : std::vector<LegendClass>{}, {},
                                      fmt::format("{} step {}", batch.ids[static_cast<std::size_t>(item)], step));

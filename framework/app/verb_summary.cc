@@ -25,6 +25,7 @@ MultiTaskModel build_model(const config::Node& resolved) {
   model.backbone = config.backbone;
   model.sharing = config.sharing;
   model.channels = {{"", 1}};
+  model.modality_stems = config.stems == "convolution";
   for (const auto& [key, node] : config.tasks) {
     const auto setup = config::read<TaskSetup>(split_task(node).setup, "tasks." + key);
     model.tasks.push_back({key, setup.head, setup.reads_from});

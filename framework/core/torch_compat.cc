@@ -49,44 +49,40 @@ void set_deterministic() {
   at::globalContext().setBenchmarkCuDNN(false);
 }
 
+namespace {
 #if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
-Autocast::Autocast(bool enabled, c10::Device device) : enabled_(enabled), cuda_(device.is_cuda()) {
-  if (!enabled_) return;
-  const auto kind = device.type();
-  previous_ = at::autocast::is_autocast_enabled(kind);
-  at::autocast::set_autocast_dtype(kind, at::kBFloat16);
-  at::autocast::set_autocast_enabled(kind, true);
-  at::autocast::increment_nesting();
-}
-Autocast::~Autocast() {
-  if (!enabled_) return;
-  if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
-  at::autocast::set_autocast_enabled(cuda_ ? at::kCUDA : at::kCPU, previous_);
-}
+at::DeviceType autocast_kind(bool cuda) { return cuda ? at::kCUDA : at::kCPU; }
+bool autocast_is_on(bool cuda) { return at::autocast::is_autocast_enabled(autocast_kind(cuda)); }
+void switch_autocast(bool cuda, bool on) { at::autocast::set_autocast_enabled(autocast_kind(cuda), on); }
+void choose_bfloat16(bool cuda) { at::autocast::set_autocast_dtype(autocast_kind(cuda), at::kBFloat16); }
 #else
-Autocast::Autocast(bool enabled, c10::Device device) : enabled_(enabled), cuda_(device.is_cuda()) {
-  if (!enabled_) return;
-  if (cuda_) {
-    previous_ = at::autocast::is_enabled();
-    at::autocast::set_autocast_gpu_dtype(at::kBFloat16);
-    at::autocast::set_enabled(true);
-  } else {
-    previous_ = at::autocast::is_cpu_enabled();
-    at::autocast::set_autocast_cpu_dtype(at::kBFloat16);
-    at::autocast::set_cpu_enabled(true);
-  }
-  at::autocast::increment_nesting();
-}
-Autocast::~Autocast() {
-  if (!enabled_) return;
-  if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
-  if (cuda_) {
-    at::autocast::set_enabled(previous_);
-  } else {
-    at::autocast::set_cpu_enabled(previous_);
-  }
+bool autocast_is_on(bool cuda) { return cuda ? at::autocast::is_enabled() : at::autocast::is_cpu_enabled(); }
+void switch_autocast(bool cuda, bool on) { cuda ? at::autocast::set_enabled(on) : at::autocast::set_cpu_enabled(on); }
+void choose_bfloat16(bool cuda) {
+  cuda ? at::autocast::set_autocast_gpu_dtype(at::kBFloat16) : at::autocast::set_autocast_cpu_dtype(at::kBFloat16);
 }
 #endif
+}  // namespace
+
+Autocast::Autocast(bool enabled, c10::Device device) : enabled_(enabled), cuda_(device.is_cuda()) {
+  if (!enabled_) return;
+  previous_ = autocast_is_on(cuda_);
+  choose_bfloat16(cuda_);
+  switch_autocast(cuda_, true);
+  at::autocast::increment_nesting();
+}
+
+Autocast::~Autocast() {
+  if (!enabled_) return;
+  if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+  switch_autocast(cuda_, previous_);
+}
+
+FullPrecision::FullPrecision(c10::Device device) : cuda_(device.is_cuda()), previous_(autocast_is_on(cuda_)) {
+  switch_autocast(cuda_, false);
+}
+
+FullPrecision::~FullPrecision() { switch_autocast(cuda_, previous_); }
 
 at::Tensor mish(const at::Tensor& x) {
   if (x.scalar_type() == at::kBFloat16 && x.is_cpu()) return torch::mish(x.to(at::kFloat)).to(at::kBFloat16);

@@ -38,6 +38,20 @@ class Autocast {
   bool previous_ = false;
 };
 
+/// Leaves autocast on the device kind while it lives, for projectors, warps and integration. Tensors that autocast made
+/// before stay bfloat16: convert them with .to(at::kFloat).
+class FullPrecision {
+ public:
+  explicit FullPrecision(c10::Device device);
+  ~FullPrecision();
+  FullPrecision(const FullPrecision&) = delete;
+  FullPrecision& operator=(const FullPrecision&) = delete;
+
+ private:
+  bool cuda_;
+  bool previous_;
+};
+
 /// mish(x) = x tanh(softplus(x)); float32 inside when the input is bfloat16, which LibTorch 1.13 lacks on the CPU.
 at::Tensor mish(const at::Tensor& x);
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/batch.h"
 
+#include <algorithm>
+#include <numeric>
 #include <sstream>
 
-#include <ATen/ops/empty.h>
+#include <ATen/ATen.h>
 
 #include "framework/core/error.h"
 #include "framework/core/suggest.h"
@@ -76,7 +78,48 @@ BatchEntry stack_role(const std::string& role, const std::vector<Sample>& sample
   return result;
 }
 
+/// True for 0, 1, ..., count - 1.
+bool is_everything(const std::vector<std::int64_t>& places, std::size_t count) {
+  return places.size() == count && std::is_sorted(places.begin(), places.end());
+}
+
+template <class T>
+std::vector<T> picked(const std::vector<T>& values, const std::vector<std::int64_t>& places) {
+  std::vector<T> result;
+  if (values.empty()) return result;
+  for (const std::int64_t place : places) result.push_back(values.at(static_cast<std::size_t>(place)));
+  return result;
+}
+
+/// The rows of `entry` that belong to the items `chosen`, numbered by their place in it.
+BatchEntry rows_of(const BatchEntry& entry, const std::vector<std::int64_t>& chosen) {
+  BatchEntry result = entry;
+  result.items.clear();
+  std::vector<std::int64_t> places;
+  for (std::size_t n = 0; n < chosen.size(); ++n) {
+    const auto found = std::find(entry.items.begin(), entry.items.end(), chosen[n]);
+    if (found == entry.items.end()) continue;
+    places.push_back(found - entry.items.begin());
+    result.items.push_back(static_cast<std::int64_t>(n));
+  }
+  if (is_everything(places, entry.items.size())) return result;
+  if (entry.data.defined()) result.data = entry.data.index_select(0, at::tensor(places, at::kLong).to(entry.data.device()));
+  result.points = picked(entry.points, places);
+  result.geometry = picked(entry.geometry, places);
+  result.scans = picked(entry.scans, places);
+  return result;
+}
+
 }  // namespace
+
+at::Tensor BatchEntry::mask() const {
+  if (!valid) return {};
+  at::Tensor mask = at::zeros({data.size(0), 1, data.size(2), data.size(3), data.size(4)}, data.options().dtype(at::kBool));
+  at::Tensor part = mask;
+  for (int axis = 0; axis < 3; ++axis) part = part.narrow(2 + axis, valid->start[axis], valid->size[axis]);
+  part.fill_(true);
+  return mask;
+}
 
 const BatchEntry& Batch::at(const std::string& role) const {
   const auto found = entries.find(role);
@@ -85,6 +128,29 @@ const BatchEntry& Batch::at(const std::string& role) const {
   for (const auto& [name, entry] : entries) roles.push_back(name);
   throw data_error(fmt::format("batch [{}]: no item has role '{}'{}", join(ids), role, did_you_mean(role, roles)),
                    "it has: " + join(roles));
+}
+
+std::vector<std::int64_t> Batch::items_with(const std::vector<std::string>& roles) const {
+  std::vector<std::int64_t> result(ids.size());
+  std::iota(result.begin(), result.end(), 0);
+  for (const std::string& role : roles) {
+    const auto found = entries.find(role);
+    if (found == entries.end()) return {};
+    const std::vector<std::int64_t>& with = found->second.items;
+    std::erase_if(result, [&](std::int64_t n) { return std::find(with.begin(), with.end(), n) == with.end(); });
+  }
+  return result;
+}
+
+Batch Batch::rows(const std::vector<std::int64_t>& chosen) const {
+  if (is_everything(chosen, ids.size())) return *this;
+  Batch result;
+  result.ids = picked(ids, chosen);
+  for (const auto& [role, entry] : entries) {
+    BatchEntry rows = rows_of(entry, chosen);
+    if (!rows.items.empty()) result.entries.emplace(role, std::move(rows));
+  }
+  return result;
 }
 
 Batch Batch::to(c10::Device device) const {

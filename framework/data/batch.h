@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,10 @@ struct BatchEntry {
   std::string frame;
   std::string target_frame;
   std::vector<std::shared_ptr<const ScanGeometry>> scans;  ///< [M], projections only
+  std::optional<Region> valid;  ///< part of every grid that holds data, the rest is padding; nothing = all of it
+
+  /// Voxels that hold data, bool [M, 1, D, H, W], for LossContext::mask; undefined when all of them do.
+  at::Tensor mask() const;
 };
 
 /// Items of one task, stacked by role. Homogeneous per role (shape, modality, kind), ragged for points.
@@ -34,6 +39,10 @@ struct Batch {
   bool has(const std::string& role) const { return entries.contains(role); }
   /// Throws data_error naming the role, the batch's ids and the roles it has.
   const BatchEntry& at(const std::string& role) const;
+  /// Items that have every one of `roles`, ascending.
+  std::vector<std::int64_t> items_with(const std::vector<std::string>& roles) const;
+  /// The batch of the items `chosen` in that order, numbered anew; a role that none of them has is absent.
+  Batch rows(const std::vector<std::int64_t>& chosen) const;
   Batch to(c10::Device device) const;
 };
 

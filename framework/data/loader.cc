@@ -49,7 +49,12 @@ struct Loader::State {
   State(Source from, Config with, std::int64_t first, std::int64_t last)
       : source(std::move(from)), config(with), next_step(first), next_claim(first), last_step(last) {}
 
-  Batch make(std::int64_t step) const { return make_batch(source, source.sampler->step_items(step, source.batch_size)); }
+  Batch make(std::int64_t step) const {
+    const std::vector<Item> items = source.sampler->step_items(step, source.batch_size);
+    const std::int64_t share = source.batch_size / source.ranks;
+    const auto first = items.begin() + source.rank * share;
+    return make_batch(source, {first, first + share});
+  }
 
   void work() {
     keep_torch_on_this_thread();

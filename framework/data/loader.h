@@ -47,9 +47,11 @@ class Loader {
     std::int64_t slab = 1;
     std::int64_t batch_size = 1;
     std::uint64_t seed = 0;
+    std::int64_t rank = 0;   ///< of `ranks` processes that share every batch
+    std::int64_t ranks = 1;  ///< divides batch_size
   };
 
-  /// Batches of steps first_step, first_step + 1, ... up to (not including) last_step.
+  /// Batches (with several ranks: this rank's slice of them) of steps first_step, first_step + 1, ... up to (not including) last_step.
   Loader(Source source, Config config, std::int64_t first_step, std::int64_t last_step);
   ~Loader();
   Loader(const Loader&) = delete;

@@ -17,9 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kModelFile = "model.safetensors";
-constexpr const char* kWeightingFile = "weighting.safetensors";
-constexpr const char* kOptimizerFile = "optimizer.safetensors";
+constexpr const char* kSuffix = ".safetensors";
 constexpr const char* kStateFile = "state.yaml";
 constexpr std::int64_t kFormat = 1;
 
@@ -112,15 +110,11 @@ NamedTensors module_tensors(const torch::nn::Module& module, const std::string& 
 }
 
 void write_checkpoint(const fs::path& folder,
-                      const torch::nn::Module& model,
-                      const torch::nn::Module& weighting,
-                      const NamedTensors& optimizer,
+                      const std::vector<std::pair<std::string, NamedTensors>>& parts,
                       const TrainState& state) {
   write_folder_atomically(folder, [&](const fs::path& temporary) {
     const std::map<std::string, std::string> metadata = {{"step", std::to_string(state.step)}};
-    write_safetensors(temporary / kModelFile, module_tensors(model, ""), metadata);
-    write_safetensors(temporary / kWeightingFile, module_tensors(weighting, ""), metadata);
-    write_safetensors(temporary / kOptimizerFile, optimizer, metadata);
+    for (const auto& [name, tensors] : parts) write_safetensors(temporary / (name + kSuffix), tensors, metadata);
     write_file_atomically(temporary / kStateFile, state_text(state));
   });
 }
@@ -172,9 +166,10 @@ TrainState read_train_state(const fs::path& folder) {
   return state;
 }
 
-SafeTensors read_model_state(const fs::path& folder) { return read_safetensors(folder / kModelFile); }
-SafeTensors read_weighting_state(const fs::path& folder) { return read_safetensors(folder / kWeightingFile); }
-SafeTensors read_optimizer_state(const fs::path& folder) { return read_safetensors(folder / kOptimizerFile); }
+SafeTensors read_checkpoint_part(const fs::path& folder, const std::string& name) {
+  return read_safetensors(folder / (name + kSuffix));
+}
+SafeTensors read_model_state(const fs::path& folder) { return read_checkpoint_part(folder, "model"); }
 
 void load_module(torch::nn::Module& module,
                  const SafeTensors& tensors,

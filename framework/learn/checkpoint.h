@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <torch/nn/module.h>
@@ -27,12 +28,10 @@ struct TrainState {
   bool early_stopped = false;
 };
 
-/// A checkpoint folder: model.safetensors, weighting.safetensors, optimizer.safetensors, state.yaml. Written whole or not at
-/// all: the folder that was there before stays until the new one is complete.
+/// A checkpoint folder: state.yaml and <name>.safetensors for each of `parts` (model, weighting, optimizer, ...). Written whole
+/// or not at all: the folder that was there before stays until the new one is complete.
 void write_checkpoint(const std::filesystem::path& folder,
-                      const torch::nn::Module& model,
-                      const torch::nn::Module& weighting,
-                      const NamedTensors& optimizer,
+                      const std::vector<std::pair<std::string, NamedTensors>>& parts,
                       const TrainState& state);
 
 /// Puts back the previous checkpoint when a killed process left `folder` missing between two renames, and removes what else
@@ -40,9 +39,8 @@ void write_checkpoint(const std::filesystem::path& folder,
 bool recover_checkpoint(const std::filesystem::path& folder);
 
 TrainState read_train_state(const std::filesystem::path& folder);
+SafeTensors read_checkpoint_part(const std::filesystem::path& folder, const std::string& name);
 SafeTensors read_model_state(const std::filesystem::path& folder);
-SafeTensors read_weighting_state(const std::filesystem::path& folder);
-SafeTensors read_optimizer_state(const std::filesystem::path& folder);
 
 /// Parameters and buffers into `module`, from the tensors whose names start with `prefix` (cut). Throws model_error listing
 /// (at most five each) missing, unknown and differently shaped tensors, with a hint that the checkpoint is of another model;

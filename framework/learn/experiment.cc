@@ -37,6 +37,7 @@ Experiment::Experiment(const config::Node& resolved, bool for_training, const Tr
   open_datasets(for_training);
   create_tasks(trained);
   create_model();
+  if (for_training) create_adversaries();
   check_slabs();
 }
 
@@ -116,6 +117,7 @@ void Experiment::create_model() {
   model.backbone = config_.backbone;
   model.sharing = config_.sharing;
   model.channels = channels_;
+  model.modality_stems = config_.stems == "convolution";
   WeightingTasks weights;
   for (const ExperimentTask& entry : tasks_) {
     model.tasks.push_back({entry.key, entry.setup.head, entry.setup.reads_from});
@@ -132,6 +134,16 @@ void Experiment::create_model() {
   weighting_ = WeightingRegistry::instance().create(config_.weighting, weights);
   model_->to(device_);
   weighting_->to(device_);
+}
+
+void Experiment::create_adversaries() {
+  for (ExperimentTask& entry : tasks_) {
+    if (!entry.setup.adversary) continue;
+    const TaskNodes parts = split_adversary(*entry.setup.adversary);
+    entry.adversary_setup = config::read<AdversarySetup>(parts.setup, "tasks." + entry.key + ".adversary");
+    entry.adversary = AdversaryRegistry::instance().create(parts.component, entry.task->context());
+    entry.adversary->to(device_);
+  }
 }
 
 void Experiment::check_slabs() const {

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "framework/data/dataset.h"
 #include "framework/data/loader.h"
 #include "framework/infer/plane_fusion.h"
+#include "framework/learn/adversary.h"
 #include "framework/learn/checkpoint.h"
 #include "framework/learn/optimizer.h"
 #include "framework/learn/task.h"
@@ -28,6 +30,7 @@ struct TaskSetup {
   std::int64_t batch_size = 4;
   std::int64_t validation_items = 0;
   std::vector<std::string> reads_from;
+  std::optional<config::Node> adversary;
   SamplingConfig sampling;
   std::vector<config::Node> transforms;
   std::vector<config::Node> validation_transforms;
@@ -39,6 +42,7 @@ struct TaskSetup {
     field("batch_size", batch_size, "items a step", config::AtLeast{1});
     field("validation_items", validation_items, "items of a validation, evenly spread; 0 = all", config::AtLeast{0});
     field("reads_from", reads_from, "tasks whose predictions the head may read");
+    field("adversary", adversary, "network that learns to tell predictions from targets; none by default");
     field("sampling", sampling, "what a training item is and how it is drawn");
     field("transforms", transforms, "transforms of training items, in order");
     field("validation_transforms", validation_transforms, "transforms of validation items, in order");
@@ -86,6 +90,7 @@ struct ExperimentConfig {
   std::map<std::string, config::Node> datasets;
   std::map<std::string, config::Node> tasks;
   config::Node backbone;
+  std::string stems = "none";
   config::Node sharing;
   config::Node weighting;
   OptimizerConfig optimizer;
@@ -100,6 +105,10 @@ struct ExperimentConfig {
     field("datasets", datasets, "data sets by name (group `dataset`)", config::Need::kRequired);
     field("tasks", tasks, "tasks by name (groups `task` and `head`)", config::Need::kRequired);
     field("backbone", backbone, "shared network (group `backbone`)", config::Need::kRequired);
+    field("stems", stems,
+          "what an image passes before the backbone: none, or a 1x1x1 convolution for each modality, which modalities with "
+          "different numbers of channels need",
+          config::OneOf{"none", "convolution"});
     field("sharing", sharing, "how tasks share it (group `sharing`)", config::Need::kRequired);
     field("weighting", weighting, "how task losses become one (group `weighting`)", config::Need::kRequired);
     field("optimizer", optimizer, "optimiser (group `optimizer`)");
@@ -117,6 +126,8 @@ struct ExperimentTask {
   std::shared_ptr<Task> task;
   std::shared_ptr<const TransformChain> transforms;
   std::shared_ptr<const TransformChain> validation_transforms;
+  std::shared_ptr<Adversary> adversary = nullptr;  ///< null for a task without one, and outside training
+  AdversarySetup adversary_setup = {};
 };
 
 /// Typed configuration plus what is built from it.
@@ -159,6 +170,7 @@ class Experiment {
   void create_tasks(const TrainState* trained);
   void collect_channels(const ExperimentTask& task);
   void create_model();
+  void create_adversaries();
   void check_slabs() const;
 
   config::Node node_;

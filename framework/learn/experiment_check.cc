@@ -8,6 +8,7 @@
 #include "framework/core/suggest.h"
 #include "framework/learn/experiment.h"
 #include "framework/learn/schedule.h"
+#include "framework/learn/task_groups.h"
 
 namespace triptych {
 namespace {
@@ -32,6 +33,15 @@ const std::vector<std::string>& setup_keys() {
 
 bool contains(const std::vector<std::string>& words, const std::string& word) {
   return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+TaskNodes split(const Node& map, const std::vector<std::string>& framework_keys) {
+  TaskNodes parts{Node::map(map.mark()), Node::map(map.mark())};
+  for (const config::Entry& entry : map.as_map()) {
+    Node& part = contains(framework_keys, entry.key.text()) ? parts.setup : parts.component;
+    part.set(entry.key, entry.value);
+  }
+  return parts;
 }
 
 config::Mark key_mark(const Node& map, const std::string& key) {
@@ -97,6 +107,17 @@ std::vector<std::string> keys_of(const std::map<std::string, T>& map) {
   return keys;
 }
 
+void check_adversary(const Node& node, Problems& problems) {
+  const auto scope = problems.enter("adversary", node);
+  if (!node.is_map()) {
+    problems.add("", fmt::format("expects a map, got {}", node.brief()));
+    return;
+  }
+  const TaskNodes parts = split_adversary(node);
+  config::read<AdversarySetup>(parts.setup, problems);
+  AdversaryRegistry::instance().check(parts.component, problems);
+}
+
 void check_task(const std::string& key, const Node& node, const ExperimentConfig& config, Problems& problems) {
   check_name(key, node, problems);
   const auto scope = problems.enter("tasks." + key, node);
@@ -114,6 +135,7 @@ void check_task(const std::string& key, const Node& node, const ExperimentConfig
     const auto head_scope = problems.enter("head", *head);
     HeadRegistry::instance().check(*head, problems);
   }
+  if (setup.adversary) check_adversary(*setup.adversary, problems);
   check_transforms("transforms", setup.transforms, problems);
   check_transforms("validation_transforms", setup.validation_transforms, problems);
   if (!sound) return;
@@ -136,17 +158,44 @@ void check_monitor(const Node& root, const ExperimentConfig& config, Problems& p
                               monitor, meant.empty() ? "." : meant, join(known)));
 }
 
-void check_cycles(const ExperimentConfig& config, const Node& root, Problems& problems) {
-  std::map<std::string, std::vector<std::string>> reads_from;
+/// The set-ups of all tasks that can be read.
+std::map<std::string, TaskSetup> sound_setups(const ExperimentConfig& config) {
+  std::map<std::string, TaskSetup> setups;
   for (const auto& [key, node] : config.tasks) {
+    if (!node.is_map()) continue;
     Problems reported_elsewhere;
-    if (node.is_map()) reads_from[key] = config::read<TaskSetup>(split_task(node).setup, reported_elsewhere).reads_from;
+    auto setup = config::read<TaskSetup>(split_task(node).setup, reported_elsewhere);
+    if (reported_elsewhere.lines().empty()) setups.emplace(key, std::move(setup));
   }
+  return setups;
+}
+
+void check_cycles(const std::map<std::string, TaskSetup>& setups, const Node& root, Problems& problems) {
+  std::map<std::string, std::vector<std::string>> reads_from;
+  for (const auto& [key, setup] : setups) reads_from[key] = setup.reads_from;
   std::vector<std::string> cyclic;
   task_order(reads_from, &cyclic);
   if (cyclic.empty()) return;
   const Node* tasks = root.child("tasks");
   problems.add_at(tasks->mark(), fmt::format("'tasks': {} read from one another in a circle", join(cyclic)));
+}
+
+/// A task reads the output of another in one forward pass on one batch.
+void check_edges(const std::map<std::string, TaskSetup>& setups, const Node& root, Problems& problems) {
+  for (const auto& [key, setup] : setups) {
+    for (const std::string& source : setup.reads_from) {
+      const auto other = setups.find(source);
+      if (other == setups.end()) continue;
+      const bool together = share_batches(setup, other->second, Phase::kTraining) &&
+                            share_batches(setup, other->second, Phase::kValidation);
+      if (together) continue;
+      const Node* node = root.find("tasks." + key + ".reads_from");
+      problems.add_at(node != nullptr ? node->mark() : root.mark(),
+                      fmt::format("'tasks.{0}.reads_from' names '{1}', whose batches are others; give '{0}' and '{1}' equal dataset, "
+                                  "batch_size, validation_items, sampling, transforms and validation_transforms",
+                                  key, source));
+    }
+  }
 }
 
 /// The configuration of a component under a root key.
@@ -159,14 +208,9 @@ void check_component(const char* key, const Node& node, const Node& root, Proble
 
 }  // namespace
 
-TaskNodes split_task(const Node& task) {
-  TaskNodes parts{Node::map(task.mark()), Node::map(task.mark())};
-  for (const config::Entry& entry : task.as_map()) {
-    Node& part = contains(setup_keys(), entry.key.text()) ? parts.setup : parts.component;
-    part.set(entry.key, entry.value);
-  }
-  return parts;
-}
+TaskNodes split_task(const Node& task) { return split(task, setup_keys()); }
+
+TaskNodes split_adversary(const Node& adversary) { return split(adversary, top_keys(config::describe<AdversarySetup>())); }
 
 std::vector<std::string> task_order(const std::map<std::string, std::vector<std::string>>& reads_from,
                                     std::vector<std::string>* cyclic) {
@@ -197,7 +241,9 @@ void Experiment::check(const Node& resolved) {
     DatasetRegistry::instance().check(node, problems);
   }
   for (const auto& [key, node] : config.tasks) check_task(key, node, config, problems);
-  check_cycles(config, resolved, problems);
+  const std::map<std::string, TaskSetup> setups = sound_setups(config);
+  check_cycles(setups, resolved, problems);
+  check_edges(setups, resolved, problems);
   check_component<BackboneRegistry>("backbone", config.backbone, resolved, problems);
   check_component<SharingRegistry>("sharing", config.sharing, resolved, problems);
   check_component<WeightingRegistry>("weighting", config.weighting, resolved, problems);

@@ -14,6 +14,8 @@ struct TaskNodes {
   config::Node component;
 };
 TaskNodes split_task(const config::Node& task);
+/// `tasks.<name>.adversary` likewise: keys of AdversarySetup, and the adversary component's.
+TaskNodes split_adversary(const config::Node& adversary);
 
 /// Task keys in an order in which each comes after those it reads from, by name otherwise. A cycle is broken at its first
 /// task; `cyclic`, when not null, receives the tasks on cycles.

@@ -14,7 +14,7 @@ namespace triptych {
 struct LossContext {
   std::int64_t ignore_label = -1;   ///< voxels of this label take no part
   std::vector<double> class_weights;  ///< empty or one per class
-  at::Tensor mask;                  ///< undefined, or [N, 1, D, H, W] bool: voxels that count
+  at::Tensor mask;                  ///< undefined, or [N, 1, D, H, W] bool: voxels that count (BatchEntry::mask of the target)
 };
 
 /// A differentiable scalar of prediction and target.
@@ -29,6 +29,9 @@ class Loss {
   /// True when it takes logits and labels.
   virtual bool is_classification() const = 0;
 };
+
+/// Where `labels` [N, D, H, W] count: bool, true where neither the ignored label stands nor the mask forbids it.
+at::Tensor counted_voxels(const at::Tensor& labels, const LossContext& context);
 
 using LossRegistry = config::Registry<Loss>;
 

@@ -43,10 +43,43 @@ AdamCoefficients adam_coefficients(const OptimizerConfig& config, std::int64_t s
   return c;
 }
 
+/// "sharing.column.decoder_0.weight" -> "sharing.", as a suggestion.
+std::vector<std::string> beginnings(const NamedTensors& parameters) {
+  std::set<std::string> found;
+  for (const auto& [name, tensor] : parameters) found.insert(name.substr(0, name.find('.') + 1));
+  return {found.begin(), found.end()};
+}
+
+/// The factor of every parameter on the learning rate.
+std::vector<double> rates_of(const std::map<std::string, double>& rates, const NamedTensors& parameters) {
+  std::vector<double> result;
+  std::set<std::string> used;
+  for (const auto& [name, tensor] : parameters) {
+    std::size_t longest = 0;
+    result.push_back(1.0);
+    for (const auto& [beginning, rate] : rates) {
+      if (!name.starts_with(beginning)) continue;
+      used.insert(beginning);
+      if (beginning.size() < longest) continue;
+      longest = beginning.size();
+      result.back() = rate;
+    }
+  }
+  for (const auto& [beginning, rate] : rates) {
+    if (used.contains(beginning)) continue;
+    throw ConfigError("schema", fmt::format("optimizer.rates: no trainable parameter's name begins with '{}'", beginning),
+                      "names begin with " + join(beginnings(parameters)));
+  }
+  return result;
+}
+
 }  // namespace
 
 Optimizer::Optimizer(OptimizerConfig config, NamedTensors parameters)
-    : config_(std::move(config)), parameters_(std::move(parameters)), slots_(parameters_.size()) {}
+    : config_(std::move(config)),
+      parameters_(std::move(parameters)),
+      rates_(rates_of(config_.rates, parameters_)),
+      slots_(parameters_.size()) {}
 
 void Optimizer::allocate(Slot& slot, const at::Tensor& parameter) const {
   const bool needs_first = is_adam() || config_.momentum > 0.0;
@@ -56,26 +89,27 @@ void Optimizer::allocate(Slot& slot, const at::Tensor& parameter) const {
 
 void Optimizer::step(double factor) {
   const at::NoGradGuard no_grad;
-  const double lr = config_.lr * factor;
-  std::map<std::int64_t, Bundle> bundles;
+  std::map<std::pair<std::int64_t, double>, Bundle> bundles;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     at::Tensor& parameter = parameters_[i].second;
     if (!parameter.grad().defined()) continue;
     Slot& slot = slots_[i];
     allocate(slot, parameter);
     ++slot.step;
+    const double lr = config_.lr * factor * rates_[i];
     const at::Tensor gradient = laid_out_like(parameter.grad(), parameter);
     if (is_plain_memory(parameter)) {
       update_in_place(parameter, gradient, slot, lr);
       continue;
     }
-    Bundle& bundle = bundles[slot.step];
+    Bundle& bundle = bundles[{slot.step, lr}];
     bundle.parameters.push_back(parameter);
     bundle.gradients.push_back(gradient);
     if (slot.first.defined()) bundle.first.push_back(slot.first);
     if (slot.second.defined()) bundle.second.push_back(slot.second);
   }
-  for (auto& [count, bundle] : bundles) {
+  for (auto& [count_and_lr, bundle] : bundles) {
+    const auto [count, lr] = count_and_lr;
     if (is_adam()) {
       update_adam(bundle, count, lr);
     } else {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct OptimizerConfig {
   double weight_decay = 0.0;
   double momentum = 0.9;
   bool nesterov = true;
+  std::map<std::string, double> rates = {};
 
   void visit(auto& field) {
     field("name", name, "optimiser", config::OneOf{"adam", "adamw", "sgd"});
@@ -29,6 +31,10 @@ struct OptimizerConfig {
     field("weight_decay", weight_decay, "L2 penalty (adam, sgd) or decoupled decay (adamw)", config::AtLeast{0.0});
     field("momentum", momentum, "momentum (sgd)", config::Between{0.0, 1.0});
     field("nesterov", nesterov, "Nesterov momentum (sgd); without effect when momentum is 0");
+    field("rates", rates,
+          "factors on the learning rate by the beginning of parameter names, e.g. {head_: 10, sharing.: 0.1}; the longest "
+          "that fits holds",
+          config::AtLeast{0.0});
   }
 };
 
@@ -37,9 +43,10 @@ struct OptimizerConfig {
 /// ("<parameter>.exp_avg", ".exp_avg_sq", ".momentum", ".step"), exact to resume.
 class Optimizer {
  public:
+  /// Throws ConfigError when a beginning in config.rates fits no parameter.
   Optimizer(OptimizerConfig config, NamedTensors parameters);
 
-  /// One update with learning rate lr * factor from the parameters' gradients; parameters without gradient are skipped.
+  /// One update with learning rate lr * factor * (the parameter's rate) from the parameters' gradients; parameters without gradient are skipped.
   void step(double factor);
   void zero_grad();
   /// Scales all gradients so that their total L2 norm is at most `max_norm` (0 = only measure); returns the norm before.
@@ -71,6 +78,7 @@ class Optimizer {
 
   OptimizerConfig config_;
   NamedTensors parameters_;
+  std::vector<double> rates_;  ///< by parameter
   std::vector<Slot> slots_;
 };
 

@@ -7,7 +7,7 @@ namespace triptych {
 
 SoftOverlap soft_overlap(const at::Tensor& logits, const at::Tensor& labels, const LossContext& context) {
   const std::int64_t classes = logits.size(1);
-  const at::Tensor labelled = (labels != context.ignore_label).unsqueeze(1);
+  const at::Tensor labelled = counted_voxels(labels, context).unsqueeze(1);
   const at::Tensor p = at::softmax(logits.to(at::kFloat), 1) * labelled;
   const at::Tensor safe = at::where(labelled.squeeze(1), labels, at::zeros_like(labels));
   at::Tensor y = at::zeros_like(p).scatter_(1, safe.unsqueeze(1), 1.0);

@@ -51,6 +51,12 @@ struct LossTerm {
 /// How a whole volume is predicted.
 enum class VolumePrediction { kPlanes, kBlocks, kGlobal };
 
+/// Roles that a picture of a prediction shows beside it.
+struct PictureRoles {
+  std::string image = "image";      ///< what is drawn, and drawn upon
+  std::string reference = "label";  ///< what the prediction is compared with; "" = nothing
+};
+
 /// What is to be learned: roles, losses and metrics. Owns no network code and steps no optimiser.
 class Task {
  public:
@@ -67,6 +73,7 @@ class Task {
   /// The prediction as it is written and fused: probabilities of classes [N, K, ...], or the image itself.
   virtual at::Tensor activate(const Prediction& prediction) const = 0;
   virtual const TaskContext& context() const = 0;
+  virtual PictureRoles picture_roles() const { return {}; }
 };
 
 using TaskRegistry = config::Registry<Task, const TaskContext&>;

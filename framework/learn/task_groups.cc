@@ -13,12 +13,6 @@ const std::vector<config::Node>& transforms_of(const TaskSetup& setup, Phase pha
   return phase == Phase::kTraining ? setup.transforms : setup.validation_transforms;
 }
 
-bool share_batches(const TaskSetup& a, const TaskSetup& b, Phase phase) {
-  const bool same_items = phase == Phase::kTraining || a.validation_items == b.validation_items;
-  return same_items && a.dataset == b.dataset && a.batch_size == b.batch_size &&
-         config::write(a.sampling) == config::write(b.sampling) && transforms_of(a, phase) == transforms_of(b, phase);
-}
-
 /// Adds a task's roles to the group's, or returns false when one is bound to another entry there.
 bool merge_roles(std::vector<RoleBinding>& roles, const std::vector<RoleBinding>& added) {
   std::vector<RoleBinding> merged = roles;
@@ -82,17 +76,25 @@ void complete_source(TaskGroup& group,
                                              source.seed);
 }
 
+/// A head reads the output of a task of its own batch only.
+void check_edges(const TaskGroup& group, const std::vector<ExperimentTask>& tasks) {
+  const std::vector<std::string> keys = task_keys(group.tasks, tasks);
+  for (const std::size_t index : group.tasks) {
+    for (const std::string& source : tasks[index].setup.reads_from) {
+      if (std::find(keys.begin(), keys.end(), source) != keys.end()) continue;
+      throw ConfigError("schema", fmt::format("tasks.{}.reads_from: '{}' is not predicted in the same batch: the two tasks bind a "
+                                              "role to different entries, or only one has samples in the split",
+                                              tasks[index].key, source));
+    }
+  }
+}
+
 }  // namespace
 
-std::vector<std::size_t> TaskGroup::present(const Batch& batch, const std::vector<ExperimentTask>& all) const {
-  std::vector<std::size_t> result;
-  for (const std::size_t index : tasks) {
-    const std::vector<RoleBinding> roles = all[index].task->roles();
-    const bool complete =
-        std::all_of(roles.begin(), roles.end(), [&](const RoleBinding& role) { return !role.required || batch.has(role.role); });
-    if (complete) result.push_back(index);
-  }
-  return result;
+bool share_batches(const TaskSetup& a, const TaskSetup& b, Phase phase) {
+  const bool same_items = phase == Phase::kTraining || a.validation_items == b.validation_items;
+  return same_items && a.dataset == b.dataset && a.batch_size == b.batch_size &&
+         config::write(a.sampling) == config::write(b.sampling) && transforms_of(a, phase) == transforms_of(b, phase);
 }
 
 std::vector<TaskGroup> make_task_groups(const Experiment& experiment, Phase phase) {
@@ -121,6 +123,7 @@ std::vector<TaskGroup> make_task_groups(const Experiment& experiment, Phase phas
   const auto seed = static_cast<std::uint64_t>(experiment.config().seed);
   for (TaskGroup& group : groups) {
     const ExperimentTask& first = tasks[group.tasks[0]];
+    check_edges(group, tasks);
     complete_source(group, first, first.dataset->split(split), phase, seed);
   }
   return groups;

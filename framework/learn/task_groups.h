@@ -14,16 +14,16 @@ namespace triptych {
 struct TaskGroup {
   std::vector<std::size_t> tasks;  ///< indices into Experiment::tasks()
   Loader::Source source;           ///< roles of all of them; a role is required only where every task requires it
-
-  /// Indices of the tasks whose required roles are all in `batch`.
-  std::vector<std::size_t> present(const Batch& batch, const std::vector<ExperimentTask>& all) const;
 };
 
 enum class Phase { kTraining, kValidation };
 
+/// True when two tasks draw the same items in the same batches, so that they can be in one group.
+bool share_batches(const TaskSetup& a, const TaskSetup& b, Phase phase);
+
 /// Groups of a phase. Training uses the split "train" and the configured sampling; validation the split "validation", its own
 /// transforms, and neither class balancing nor a smallest foreground. Tasks whose split is empty are left out of validation;
-/// an empty training split is a data_error.
+/// an empty training split is a data_error. A task that reads from one of another group is a ConfigError.
 std::vector<TaskGroup> make_task_groups(const Experiment& experiment, Phase phase);
 
 /// Item numbers of `group` in the order of Sampler::all_items(limit), cut into batches of at most source.batch_size items that

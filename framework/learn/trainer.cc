@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <cmath>
+#include <csignal>
+#include <optional>
 
 #include "framework/core/error.h"
 #include "framework/core/log.h"
@@ -43,8 +45,9 @@ struct Trainer::State {
     std::int64_t steps = 0;
   };
 
-  State(Experiment& experiment_in, fs::path folder, TrainingObserver* observer_in);
+  State(Experiment& experiment_in, fs::path folder, TrainingObserver* observer_in, DistributedContext& context_in);
 
+  void share_batches_among_ranks();
   void start_loaders();
   void train_step();
   double accumulate_gradients(std::vector<std::string>& ids);
@@ -52,14 +55,18 @@ struct Trainer::State {
   void log_row();
   bool validation_is_due() const;
   void validate_and_select();
+  void average_buffers();
+  std::vector<std::pair<std::string, NamedTensors>> checkpoint_parts() const;
   void save(const char* name);
+  void load(const fs::path& folder);
   double seconds_waiting() const;
   bool finished() const { return progress.step >= config().max_steps || progress.early_stopped; }
   const TrainerConfig& config() const { return experiment.config().trainer; }
 
   Experiment& experiment;
   fs::path checkpoints;
-  TrainingObserver* observer;
+  TrainingObserver* observer;  ///< null on all ranks but the first
+  DistributedContext& context;
   std::vector<TaskGroup> groups;
   Validation validation;
   ModelSelection selection;
@@ -76,18 +83,30 @@ struct Trainer::State {
   double gradient_norm = 0.0;
 };
 
-Trainer::State::State(Experiment& experiment_in, fs::path folder, TrainingObserver* observer_in)
+Trainer::State::State(Experiment& experiment_in, fs::path folder, TrainingObserver* observer_in, DistributedContext& context_in)
     : experiment(experiment_in),
       checkpoints(std::move(folder) / "checkpoints"),
-      observer(observer_in),
+      observer(context_in.rank() == 0 ? observer_in : nullptr),
+      context(context_in),
       groups(make_task_groups(experiment, Phase::kTraining)),
       validation(experiment),
       selection(experiment),
       schedule(ScheduleRegistry::instance().create(experiment.config().schedule, experiment.config().trainer.max_steps)),
       optimizer(experiment.config().optimizer, trainable_parameters(experiment)),
-      gradients(experiment, optimizer.parameters(), experiment.config().trainer.accumulate),
+      gradients(experiment, optimizer.parameters(), experiment.config().trainer.accumulate, context),
       progress(experiment.initial_state()) {
   if (validation.empty()) TRIPTYCH_LOG(warning, "no data set has validation samples: no validation, no best checkpoint");
+  share_batches_among_ranks();
+}
+
+void Trainer::State::share_batches_among_ranks() {
+  for (TaskGroup& group : groups) {
+    group.source.rank = context.rank();
+    group.source.ranks = context.ranks();
+    if (group.source.batch_size % context.ranks() == 0) continue;
+    throw ConfigError("schema", fmt::format("tasks.{}.batch_size: expected a multiple of the {} ranks, got {}",
+                                            experiment.tasks()[group.tasks[0]].key, context.ranks(), group.source.batch_size));
+  }
 }
 
 void Trainer::State::start_loaders() {
@@ -118,6 +137,7 @@ double Trainer::State::accumulate_gradients(std::vector<std::string>& ids) {
     loss += gradients.add(batches, progress.step) / static_cast<double>(config().accumulate);
   }
   gradients.finish();
+  gradients.adversaries().finish(progress.step);
   return loss;
 }
 
@@ -125,7 +145,8 @@ void Trainer::State::train_step() {
   const Clock::time_point start = Clock::now();
   const double waited_before = seconds_waiting();
   const auto seed = static_cast<std::uint64_t>(experiment.config().seed);
-  torch::manual_seed(mix_keys(seed, {hash_name("step"), static_cast<std::uint64_t>(progress.step)}));
+  torch::manual_seed(mix_keys(seed, {hash_name("step"), static_cast<std::uint64_t>(progress.step)}) +
+                     static_cast<std::uint64_t>(context.rank()));
   std::vector<std::string> ids;
   const double loss = accumulate_gradients(ids);
   gradient_norm = optimizer.clip_gradients(config().clip_norm);
@@ -133,6 +154,8 @@ void Trainer::State::train_step() {
   factor = schedule->factor(progress.step);
   optimizer.step(factor);
   optimizer.zero_grad();
+  gradients.adversaries().update(factor);
+  average_buffers();
   ++progress.step;
   changed = true;
 
@@ -197,32 +220,66 @@ void Trainer::State::validate_and_select() {
   if (better) save("best");
 }
 
+void Trainer::State::average_buffers() {
+  if (context.ranks() == 1) return;
+  const torch::NoGradGuard no_grad;
+  std::vector<at::Tensor> buffers;
+  const auto collect = [&](const torch::nn::Module& module) {
+    for (const at::Tensor& buffer : module.buffers()) {
+      if (buffer.is_floating_point()) buffers.push_back(buffer);
+    }
+  };
+  collect(experiment.model());
+  for (const ExperimentTask& task : experiment.tasks()) {
+    if (task.adversary != nullptr) collect(*task.adversary);
+  }
+  context.average(buffers);
+}
+
+std::vector<std::pair<std::string, NamedTensors>> Trainer::State::checkpoint_parts() const {
+  auto parts = gradients.adversaries().state();
+  parts.emplace_back("model", module_tensors(experiment.model(), ""));
+  parts.emplace_back("weighting", module_tensors(experiment.weighting(), ""));
+  parts.emplace_back("optimizer", optimizer.state());
+  return parts;
+}
+
+void Trainer::State::load(const fs::path& folder) {
+  load_module(experiment.model(), read_model_state(folder), "", (folder / "model.safetensors").string());
+  load_module(experiment.weighting(), read_checkpoint_part(folder, "weighting"), "", (folder / "weighting.safetensors").string());
+  optimizer.load(read_checkpoint_part(folder, "optimizer"));
+  gradients.adversaries().load(folder);
+}
+
 void Trainer::State::save(const char* name) {
+  if (context.rank() != 0) return;
   progress.schedule = schedule->state();
   const fs::path folder = checkpoints / name;
   const bool best = std::string_view(name) == "best";
-  write_checkpoint(folder, experiment.model(), experiment.weighting(), optimizer.state(), progress);
+  write_checkpoint(folder, checkpoint_parts(), progress);
   if (!best) changed = false;
   if (observer != nullptr) observer->on_checkpoint(progress.step, folder, best);
 }
 
-Trainer::Trainer(Experiment& experiment, fs::path folder, TrainingObserver* observer)
-    : state_(std::make_unique<State>(experiment, std::move(folder), observer)) {}
+Trainer::Trainer(Experiment& experiment, fs::path folder, TrainingObserver* observer, DistributedContext& context)
+    : state_(std::make_unique<State>(experiment, std::move(folder), observer, context)) {}
 
 Trainer::~Trainer() = default;
 
 std::int64_t Trainer::resume() {
   State& s = *state_;
   const fs::path last = s.checkpoints / "last";
-  recover_checkpoint(s.checkpoints / "best");
-  if (!recover_checkpoint(last)) {
+  if (s.context.rank() == 0) {
+    recover_checkpoint(s.checkpoints / "best");
+    recover_checkpoint(last);
+  }
+  s.context.any(false);  // until rank 0 is done
+  if (!fs::exists(last)) {
     throw io_error(fmt::format("{}: there is no checkpoint to resume from", last.string()),
                    "give the folder of a run that saved one, or start a new run");
   }
   TrainState saved = read_train_state(last);
-  load_module(s.experiment.model(), read_model_state(last), "", (last / "model.safetensors").string());
-  load_module(s.experiment.weighting(), read_weighting_state(last), "", (last / "weighting.safetensors").string());
-  s.optimizer.load(read_optimizer_state(last));
+  s.load(last);
   s.schedule->load(saved.schedule);
   const TrainState fresh = s.experiment.initial_state();
   saved.classes = fresh.classes;
@@ -237,24 +294,30 @@ TrainingOutcome Trainer::run() {
   const Clock::time_point start = Clock::now();
   s.experiment.model().train();
   s.experiment.weighting().train();
+  for (const ExperimentTask& task : s.experiment.tasks()) {
+    if (task.adversary != nullptr) task.adversary->train();
+  }
   s.start_loaders();
-  Progress line("train", s.config().max_steps, s.progress.step);
+  std::optional<Progress> line;
+  if (s.context.rank() == 0) line.emplace("train", s.config().max_steps, s.progress.step);
   while (true) {
     // First what is due at this step, then the next one: so a resumed run makes up for a validation that a stop cut off.
     if (s.validation_is_due() && stop_requested() == 0) s.validate_and_select();
-    const bool ends = s.finished() || stop_requested() != 0;
+    const bool stops = s.context.any(stop_requested() != 0);
+    const bool ends = s.finished() || stops;
     const bool due = s.progress.step > 0 && s.progress.step % s.config().checkpoint_every == 0;
     if ((ends || due) && s.changed) s.save("last");
     if (ends) break;
     s.train_step();
-    line.update(s.progress.step, fmt::format("loss {:.4g}", s.window.loss / static_cast<double>(s.window.steps)));
+    if (line) line->update(s.progress.step, fmt::format("loss {:.4g}", s.window.loss / static_cast<double>(s.window.steps)));
     if (s.progress.step % s.config().log_every == 0 || s.finished()) s.log_row();
   }
-  line.finish();
+  if (line) line->finish();
   const double waited = s.seconds_waiting();
+  const int stop_signal = stop_requested() != 0 ? stop_requested() : SIGTERM;  // or another rank's
   s.loaders.clear();
   return {.step = s.progress.step,
-          .stop_signal = s.finished() ? 0 : stop_requested(),
+          .stop_signal = s.finished() ? 0 : stop_signal,
           .early_stopped = s.progress.early_stopped,
           .best_value = s.progress.best_value,
           .best_step = s.progress.best_step,

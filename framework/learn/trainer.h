@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "framework/core/distributed.h"
 #include "framework/learn/experiment.h"
 
 namespace triptych {
@@ -46,10 +47,18 @@ struct TrainingOutcome {
 /// bit. A loss or gradient that is NaN or infinite stops the run with numeric_error naming task, term, step and the batch's ids
 /// before the weights are touched; checkpoints stay as they were. SIGINT, SIGTERM and SIGUSR1 finish the step, save and return;
 /// a validation they interrupt is made up for on resuming.
+///
+/// With several ranks every rank trains on its slice of each batch and validates on everything; gradients and buffers (batch
+/// norm) are averaged over the ranks after each step, so that all hold the same weights, and a stop asked of one stops all.
+/// Rank 0 alone tells the observer and writes.
 class Trainer {
  public:
   /// `folder` is the run directory; checkpoints go to folder/checkpoints/{last,best}. `observer` may be null.
-  Trainer(Experiment& experiment, std::filesystem::path folder, TrainingObserver* observer);
+  /// Throws ConfigError when a task's batch size is no multiple of the number of ranks.
+  Trainer(Experiment& experiment,
+          std::filesystem::path folder,
+          TrainingObserver* observer,
+          DistributedContext& context = single_process());
   ~Trainer();
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;

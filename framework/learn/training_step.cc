@@ -6,9 +6,6 @@
 #include "framework/core/error.h"
 #include "framework/core/nn.h"
 #include "framework/core/shape.h"
-#include "framework/core/suggest.h"
-#include "framework/core/torch_compat.h"
-#include "framework/learn/batch_padding.h"
 
 namespace triptych {
 namespace {
@@ -16,57 +13,7 @@ namespace {
 constexpr const char* kWeightingPrefix = "weighting.";
 constexpr const char* kHeadPrefix = "head_";
 
-Prediction in_float32(Prediction prediction) {
-  prediction.value = prediction.value.to(torch::kFloat);
-  for (auto& [name, tensor] : prediction.extra) {
-    if (tensor.defined() && tensor.is_floating_point()) tensor = tensor.to(torch::kFloat);
-  }
-  return prediction;
-}
-
-std::string number_text(double value) { return std::isnan(value) ? "NaN" : value > 0.0 ? "infinite" : "minus infinity"; }
-
 }  // namespace
-
-Batch prepared(const Batch& batch, Experiment& experiment) {
-  return padded_to(batch.to(experiment.device()), experiment.model().column().size_multiple());
-}
-
-std::vector<TaskLoss> group_losses(Experiment& experiment,
-                                   const TaskGroup& group,
-                                   const Batch& batch,
-                                   std::map<std::string, Prediction>* predictions) {
-  const std::vector<ExperimentTask>& tasks = experiment.tasks();
-  const std::vector<std::size_t> present = group.present(batch, tasks);
-  if (present.empty()) return {};
-  std::map<std::string, Prediction> outputs;
-  {
-    const Autocast autocast(experiment.config().trainer.precision == "bfloat16", experiment.device());
-    outputs = experiment.model().forward(batch, task_keys(present, tasks));
-  }
-  std::vector<TaskLoss> losses;
-  for (const std::size_t index : present) {
-    Prediction& prediction = outputs.at(tasks[index].key);
-    prediction = in_float32(std::move(prediction));
-    TaskLoss loss{index, tasks[index].task->losses(prediction, batch), {}, batch.ids};
-    for (const LossTerm& term : loss.terms) loss.total = loss.total.defined() ? loss.total + term.value : term.value;
-    if (loss.total.defined()) losses.push_back(std::move(loss));
-  }
-  if (predictions != nullptr) *predictions = std::move(outputs);
-  return losses;
-}
-
-void throw_if_not_finite(const std::vector<TaskLoss>& losses, const Experiment& experiment, std::int64_t step) {
-  for (const TaskLoss& loss : losses) {
-    for (const LossTerm& term : loss.terms) {
-      const double value = term.value.item<double>();
-      if (std::isfinite(value)) continue;
-      throw numeric_error(fmt::format("task '{}': loss term '{}' is {} at step {}, items {}",
-                                      experiment.tasks()[loss.task].key, term.name, number_text(value), step, join(loss.ids)),
-                          "checkpoints stay as they were; look at these items, lower optimizer.lr or set trainer.clip_norm");
-    }
-  }
-}
 
 NamedTensors trainable_parameters(Experiment& experiment) {
   NamedTensors result;
@@ -79,8 +26,15 @@ NamedTensors trainable_parameters(Experiment& experiment) {
   return result;
 }
 
-GradientStep::GradientStep(Experiment& experiment, const NamedTensors& parameters, std::int64_t accumulate)
-    : experiment_(experiment), parameters_(parameters), scale_(1.0 / static_cast<double>(accumulate)) {
+GradientStep::GradientStep(Experiment& experiment,
+                           const NamedTensors& parameters,
+                           std::int64_t accumulate,
+                           DistributedContext& context)
+    : experiment_(experiment),
+      context_(context),
+      adversaries_(experiment, accumulate, context),
+      parameters_(parameters),
+      scale_(1.0 / static_cast<double>(accumulate)) {
   for (const auto& [name, tensor] : parameters_) {
     shared_.push_back(!name.starts_with(kHeadPrefix) && !name.starts_with(kWeightingPrefix));
   }
@@ -89,28 +43,55 @@ GradientStep::GradientStep(Experiment& experiment, const NamedTensors& parameter
 }
 
 double GradientStep::add(const std::vector<std::pair<const TaskGroup*, Batch>>& batches, std::int64_t step) {
-  std::vector<TaskLoss> losses;
+  std::vector<TaskOutput> outputs;
   for (const auto& [group, batch] : batches) {
-    for (TaskLoss& loss : group_losses(experiment_, *group, batch)) losses.push_back(std::move(loss));
+    for (TaskOutput& output : group_outputs(experiment_, *group, batch)) outputs.push_back(std::move(output));
   }
-  if (losses.empty()) return 0.0;
+  std::vector<TaskLoss> losses = task_losses(experiment_, outputs);
+  adversaries_.add_generator_terms(outputs, losses);
   note_terms(losses);
-  const bool by_task = experiment_.weighting().needs_jacobian();
-  const at::Tensor all = stacked(losses);
-  const at::Tensor total = by_task ? all.sum() : experiment_.weighting().combine(all, presence(losses));
-  const double value = total.item<double>();
+  const at::Tensor total = weighted(losses);
+  const double value = checked_value(total, losses, step);
+  if (experiment_.weighting().needs_jacobian()) {
+    add_jacobian_rows(losses);
+  } else if (total.defined() && total.requires_grad()) {
+    (total * scale_).backward();
+  }
+  for (const auto& [tag, loss] : adversaries_.add_gradients(outputs, step)) note(tag, loss);
+  return value;
+}
+
+/// The scalar of all losses; undefined when no task is present.
+at::Tensor GradientStep::weighted(const std::vector<TaskLoss>& losses) {
+  Weighting& weighting = experiment_.weighting();
+  const bool shares_values = context_.ranks() > 1 && weighting.reads_loss_values();
+  if (losses.empty() && !shares_values) return {};
+  at::Tensor all = stacked(losses);
+  if (weighting.needs_jacobian()) return all.sum();
+  at::Tensor present = presence(losses);
+  if (shares_values) {
+    std::vector<at::Tensor> means = {torch::where(present, all.detach(), torch::zeros_like(all)), present.to(torch::kFloat)};
+    context_.average(means);
+    present = means[1] > 0.0;
+    const at::Tensor mean = torch::where(present, means[0] / means[1], torch::zeros_like(means[0]));
+    all = mean + (all - all.detach());  // the value is the ranks', the gradient this one's
+  }
+  return weighting.combine(all, present);
+}
+
+double GradientStep::checked_value(const at::Tensor& total, const std::vector<TaskLoss>& losses, std::int64_t step) {
+  const double value = total.defined() ? total.item<double>() : 0.0;
+  const bool failed = context_.any(!std::isfinite(value));
   if (!std::isfinite(value)) {
     throw_if_not_finite(losses, experiment_, step);
     throw numeric_error(fmt::format("the weighted loss is {} at step {} although every term is finite",
-                                    number_text(value),
+                                    not_finite_text(value),
                                     step));
   }
-  if (by_task) {
-    add_jacobian_rows(losses);
-  } else {
-    (total * scale_).backward();
-  }
-  return value;
+  if (failed) throw numeric_error(fmt::format("the loss is not finite on another rank at step {}", step));
+  std::vector<at::Tensor> mean = {torch::full({}, value, torch::kDouble)};
+  context_.average(mean);
+  return mean[0].item<double>();
 }
 
 at::Tensor GradientStep::stacked(const std::vector<TaskLoss>& losses) const {
@@ -130,18 +111,26 @@ at::Tensor GradientStep::presence(const std::vector<TaskLoss>& losses) {
   return present.to(experiment_.device());
 }
 
-void GradientStep::add_jacobian_rows(const std::vector<TaskLoss>& losses) {
-  std::vector<at::Tensor> inputs;
+std::vector<at::Tensor> GradientStep::network_parameters() const {
+  std::vector<at::Tensor> result;
   for (const auto& [name, tensor] : parameters_) {
-    if (!name.starts_with(kWeightingPrefix)) inputs.push_back(tensor);
+    if (!name.starts_with(kWeightingPrefix)) result.push_back(tensor);
   }
-  if (!jacobian_.defined()) {
-    std::int64_t size = 0;
-    for (std::size_t p = 0; p < inputs.size(); ++p) size += shared_[p] ? inputs[p].numel() : 0;
-    const auto options = torch::TensorOptions(torch::kFloat).device(experiment_.device());
-    jacobian_ = torch::zeros({all_present_.size(0), size}, options);
-    jacobian_present_.assign(experiment_.tasks().size(), false);
-  }
+  return result;
+}
+
+void GradientStep::allocate_jacobian() {
+  if (jacobian_.defined()) return;
+  std::int64_t size = 0;
+  for (std::size_t p = 0; p < parameters_.size(); ++p) size += shared_[p] ? parameters_[p].second.numel() : 0;
+  const auto options = torch::TensorOptions(torch::kFloat).device(experiment_.device());
+  jacobian_ = torch::zeros({all_present_.size(0), size}, options);
+  jacobian_present_.assign(experiment_.tasks().size(), false);
+}
+
+void GradientStep::add_jacobian_rows(const std::vector<TaskLoss>& losses) {
+  const std::vector<at::Tensor> inputs = network_parameters();
+  allocate_jacobian();
   for (std::size_t t = 0; t < losses.size(); ++t) {
     const bool keep_graph = t + 1 < losses.size();
     const auto gradients = torch::autograd::grad({losses[t].total * scale_}, inputs, {}, keep_graph, false, true);
@@ -162,12 +151,20 @@ void GradientStep::add_jacobian_rows(const std::vector<TaskLoss>& losses) {
   }
 }
 
-void GradientStep::finish() {
-  if (!jacobian_.defined()) return;
-  at::Tensor present = torch::zeros({all_present_.size(0)}, torch::kBool);
-  for (std::size_t t = 0; t < jacobian_present_.size(); ++t) present.data_ptr<bool>()[t] = jacobian_present_[t];
-  const at::Tensor gradient = experiment_.weighting().aggregate(jacobian_, present.to(experiment_.device())).detach();
-  check_shape(gradient, {jacobian_.size(1)}, "gradient from the weighting");
+void GradientStep::hand_over_jacobian() {
+  at::Tensor present = torch::zeros({all_present_.size(0)}, torch::kFloat);
+  for (std::size_t t = 0; t < jacobian_present_.size(); ++t) present.data_ptr<float>()[t] = jacobian_present_[t] ? 1.0F : 0.0F;
+  present = present.to(experiment_.device());
+  if (context_.ranks() > 1) {
+    std::vector<at::Tensor> means = {jacobian_, present};
+    context_.average(means);
+    jacobian_ /= torch::where(present > 0.0, present, torch::ones_like(present)).unsqueeze(1);
+  }
+  const at::Tensor any_present = present > 0.0;
+  const at::Tensor jacobian = std::exchange(jacobian_, at::Tensor());
+  if (!any_present.any().item<bool>()) return;
+  const at::Tensor gradient = experiment_.weighting().aggregate(jacobian, any_present).detach();
+  check_shape(gradient, {jacobian.size(1)}, "gradient from the weighting");
   std::int64_t offset = 0;
   for (std::size_t p = 0; p < parameters_.size(); ++p) {
     if (!shared_[p]) continue;
@@ -175,20 +172,30 @@ void GradientStep::finish() {
     parameter.mutable_grad() = gradient.narrow(0, offset, parameter.numel()).view(parameter.sizes());
     offset += parameter.numel();
   }
-  jacobian_ = at::Tensor();
+}
+
+void GradientStep::finish() {
+  const bool by_task = experiment_.weighting().needs_jacobian();
+  NamedTensors own;  // gradients that are this rank's alone
+  for (std::size_t p = 0; p < parameters_.size(); ++p) {
+    if (!by_task || !shared_[p]) own.push_back(parameters_[p]);
+  }
+  average_gradients(context_, own);
+  if (by_task) hand_over_jacobian();
+}
+
+void GradientStep::note(const std::string& tag, const at::Tensor& value) {
+  // Sums stay on the device: reading them here would make the GPU wait for every term of every step.
+  auto& [sum, count] = term_sums_[tag];
+  sum = sum.defined() ? sum + value.detach() : value.detach();
+  ++count;
 }
 
 void GradientStep::note_terms(const std::vector<TaskLoss>& losses) {
-  // Sums stay on the device: reading them here would make the GPU wait for every term of every step.
-  const auto add = [&](const std::string& name, const at::Tensor& value) {
-    auto& [sum, count] = term_sums_[name];
-    sum = sum.defined() ? sum + value.detach() : value.detach();
-    ++count;
-  };
   for (const TaskLoss& loss : losses) {
     const std::string tag = "loss/" + experiment_.tasks()[loss.task].key + "/";
-    for (const LossTerm& term : loss.terms) add(tag + term.name, term.value);
-    if (loss.terms.size() > 1) add(tag + "total", loss.total);
+    for (const LossTerm& term : loss.terms) note(tag + term.name, term.value);
+    if (loss.terms.size() > 1) note(tag + "total", loss.total);
   }
 }
 

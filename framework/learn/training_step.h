@@ -6,29 +6,11 @@
 #include <utility>
 #include <vector>
 
-#include "framework/learn/task_groups.h"
+#include "framework/core/distributed.h"
+#include "framework/learn/adversary_training.h"
+#include "framework/learn/task_outputs.h"
 
 namespace triptych {
-
-/// Losses of one task for one batch.
-struct TaskLoss {
-  std::size_t task = 0;         ///< index into Experiment::tasks()
-  std::vector<LossTerm> terms;  ///< scalars, float32
-  at::Tensor total;             ///< their sum
-  std::vector<std::string> ids;  ///< items of the batch
-};
-
-/// The batch as the network takes it: on the experiment's device, grids grown to multiples of the network's stride.
-Batch prepared(const Batch& batch, Experiment& experiment);
-
-/// One forward pass of the present tasks of a group on a prepared batch; losses in float32 whatever the precision of the network.
-std::vector<TaskLoss> group_losses(Experiment& experiment,
-                                   const TaskGroup& group,
-                                   const Batch& batch,
-                                   std::map<std::string, Prediction>* predictions = nullptr);
-
-/// Throws numeric_error naming the first term that is NaN or infinite, its task, the step and the items.
-void throw_if_not_finite(const std::vector<TaskLoss>& losses, const Experiment& experiment, std::int64_t step);
 
 /// Trainable parameters by name: the model's as they are, the weighting's under "weighting.".
 NamedTensors trainable_parameters(Experiment& experiment);
@@ -37,32 +19,47 @@ NamedTensors trainable_parameters(Experiment& experiment);
 ///
 /// A weighting that combines losses gets one backward pass over the combined scalar. One that needs the Jacobian gets every
 /// task's gradient on the shared parameters (all but those of heads), averaged over the accumulated batches, and its result
-/// becomes the shared gradient; heads get the plain gradient of the losses that reach them.
+/// becomes the shared gradient; heads get the plain gradient of the losses that reach them. With several ranks the gradients
+/// are averaged over them, rows of the Jacobian before the weighting sees them and over those ranks that had the task.
 class GradientStep {
  public:
-  GradientStep(Experiment& experiment, const NamedTensors& parameters, std::int64_t accumulate);
+  GradientStep(Experiment& experiment,
+               const NamedTensors& parameters,
+               std::int64_t accumulate,
+               DistributedContext& context = single_process());
 
-  /// Adds the gradients of one batch of every group; `step` is for messages. Returns the weighted loss.
+  /// Adds the gradients of one batch of every group, and those of the adversaries; `step` is for messages. Returns the
+  /// weighted loss, the mean over the ranks. A loss that is not finite on one rank throws on all of them.
   double add(const std::vector<std::pair<const TaskGroup*, Batch>>& batches, std::int64_t step);
-  /// After the last batch of the step: hands Jacobian gradients over.
+  /// After the last batch of the step: hands Jacobian gradients over and averages over the ranks.
   void finish();
+  AdversaryTraining& adversaries() { return adversaries_; }
+  const AdversaryTraining& adversaries() const { return adversaries_; }
 
   /// Means of "loss/<task>/<term>" and, beyond one term, "loss/<task>/total" since the last call.
   std::vector<std::pair<std::string, double>> take_term_means();
 
  private:
+  at::Tensor weighted(const std::vector<TaskLoss>& losses);
+  double checked_value(const at::Tensor& total, const std::vector<TaskLoss>& losses, std::int64_t step);
+  std::vector<at::Tensor> network_parameters() const;
+  void allocate_jacobian();
   void add_jacobian_rows(const std::vector<TaskLoss>& losses);
+  void hand_over_jacobian();
   at::Tensor stacked(const std::vector<TaskLoss>& losses) const;
   at::Tensor presence(const std::vector<TaskLoss>& losses);
   void note_terms(const std::vector<TaskLoss>& losses);
+  void note(const std::string& tag, const at::Tensor& value);
 
   Experiment& experiment_;
+  DistributedContext& context_;
+  AdversaryTraining adversaries_;
   NamedTensors parameters_;
   std::vector<bool> shared_;  ///< by parameter: outside heads and weighting
   double scale_;              ///< 1 / accumulate
   at::Tensor all_present_;
   at::Tensor jacobian_;  ///< [T, P], while a step is being accumulated
-  std::vector<bool> jacobian_present_;
+  std::vector<bool> jacobian_present_;  ///< by task
   std::map<std::string, std::pair<at::Tensor, std::int64_t>> term_sums_;
 };
 

@@ -6,7 +6,7 @@
 #include "framework/core/nn.h"
 #include "framework/core/stop.h"
 #include "framework/learn/batch_padding.h"
-#include "framework/learn/training_step.h"
+#include "framework/learn/task_outputs.h"
 
 namespace triptych {
 namespace {
@@ -72,18 +72,16 @@ bool Validation::run_group(const TaskGroup& group, std::int64_t step, std::vecto
     const Batch read = make_batch(group.source, items);
     const torch::InferenceMode inference;
     const Batch batch = prepared(read, experiment_);
-    std::map<std::string, Prediction> predictions;
-    const std::vector<TaskLoss> losses = group_losses(experiment_, group, batch, &predictions);
+    const std::vector<TaskOutput> outputs = group_outputs(experiment_, group, batch);
+    const std::vector<TaskLoss> losses = task_losses(experiment_, outputs);
     throw_if_not_finite(losses, experiment_, step);
     for (const TaskLoss& loss : losses) {
       TaskSums& sum = sums[loss.task];
-      sum.loss += loss.total.item<double>() * static_cast<double>(batch.size());
-      sum.items += batch.size();
+      const auto rows = static_cast<std::int64_t>(loss.ids.size());
+      sum.loss += loss.total.item<double>() * static_cast<double>(rows);
+      sum.items += rows;
     }
-    for (const std::size_t index : group.tasks) {
-      const auto prediction = predictions.find(experiment_.tasks()[index].key);
-      if (prediction != predictions.end()) sums[index].metrics->add(prediction->second, batch);
-    }
+    for (const TaskOutput& output : outputs) sums[output.task].metrics->add(output.prediction, output.batch);
   }
   return true;
 }
@@ -94,13 +92,9 @@ void Validation::show_items(const TaskGroup& group, const PredictionSink& sink) 
   for (const Item& item : spread(group.source.sampler->all_items(limit), config.trainer.overlays)) {
     const Batch batch = make_batch(group.source, {item});
     const torch::InferenceMode inference;
-    std::map<std::string, Prediction> predictions;
-    group_losses(experiment_, group, prepared(batch, experiment_), &predictions);
-    for (const std::size_t index : group.tasks) {
-      const ExperimentTask& task = experiment_.tasks()[index];
-      const auto prediction = predictions.find(task.key);
-      if (prediction == predictions.end()) continue;
-      const at::Tensor activated = task.task->activate(prediction->second);
+    for (const TaskOutput& output : group_outputs(experiment_, group, prepared(batch, experiment_))) {
+      const ExperimentTask& task = experiment_.tasks()[output.task];
+      const at::Tensor activated = task.task->activate(output.prediction);
       const BatchEntry* image = image_of(batch, task);
       sink(task, batch, (image != nullptr ? unpadded(activated, image->geometry.at(0).shape) : activated).to(torch::kCPU));
     }

@@ -25,6 +25,8 @@ class Weighting : public torch::nn::Module {
   static constexpr const char* kKind = "weighting";
   /// losses [T], present [T] -> scalar.
   virtual at::Tensor combine(const at::Tensor& losses, const at::Tensor& present) = 0;
+  /// True when the weights depend on the values of the losses; `combine` then gets their means over the ranks.
+  virtual bool reads_loss_values() const { return false; }
   /// True when `aggregate` must be called with per-task gradients instead.
   virtual bool needs_jacobian() const { return false; }
   /// jacobian [T, P] -> gradient [P]; only called when needs_jacobian().

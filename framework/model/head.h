@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <torch/nn/module.h>
 
@@ -24,7 +25,10 @@ struct Prediction {
   Kind kind = Kind::kLogits;
   at::Tensor value;
   std::string frame;                        ///< physical space of the grid; "" = that of the role "image"
-  std::map<std::string, at::Tensor> extra;  ///< intermediate results that losses or pictures want (velocity, iterates, ...)
+  std::map<std::string, at::Tensor> extra;  ///< [N, ...] intermediate results that losses or pictures want (velocity, ...)
+
+  /// The prediction of the items `chosen`, in that order.
+  Prediction rows(const std::vector<std::int64_t>& chosen) const;
 
   static Prediction logits(at::Tensor value) { return {Kind::kLogits, std::move(value), "", {}}; }
   static Prediction intensity(at::Tensor value) { return {Kind::kIntensity, std::move(value), "", {}}; }
@@ -32,7 +36,10 @@ struct Prediction {
   static Prediction points(at::Tensor value) { return {Kind::kPoints, std::move(value), "", {}}; }
 };
 
-/// What a head may ask for in one forward pass.
+/// Predictions of one head for parts of a batch, one after the other.
+Prediction concatenated(const std::vector<Prediction>& parts);
+
+/// What a head may ask for in one forward pass. Every item of it has all roles that the head names in `Head::roles()`.
 class HeadInputs {
  public:
   virtual ~HeadInputs() = default;
@@ -56,8 +63,10 @@ class Head : public torch::nn::Module {
   virtual Prediction forward(HeadInputs& inputs) = 0;
   /// Channels of Prediction::value (classes, image channels, 3 for displacements).
   virtual std::int64_t out_channels() const = 0;
-  /// Roles whose images the head reads; "image" by default.
+  /// Roles that the head reads, as features or from the batch; "image" by default. Items that lack one are not predicted.
   virtual std::vector<std::string> roles() const { return {"image"}; }
+  /// Modalities of the images that the head makes itself and hands to HeadInputs::encode, with their channels.
+  virtual std::map<std::string, std::int64_t> encodes() const { return {}; }
 };
 
 using HeadRegistry = config::Registry<Head, const PyramidSpec&>;

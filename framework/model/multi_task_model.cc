@@ -14,17 +14,15 @@ namespace {
 
 constexpr const char* kAnyModality = "any";
 
-/// One channel count for the trunk: that of the modalities where they agree; different ones need stems.
-std::int64_t trunk_channels(const MultiTaskModel::Config& config) {
-  std::int64_t channels = 0;
-  for (const auto& [modality, count] : config.channels) {
-    if (channels != 0 && channels != count && !config.modality_stems) {
-      throw model_error(fmt::format("modality '{}' has {} channels, others have {}", modality, count, channels),
-                        "turn on modality_stems, or read the images as grey values");
-    }
-    channels = std::max(channels, count);
-  }
-  return std::max<std::int64_t>(channels, 1);
+bool contains(const std::vector<std::string>& words, const std::string& word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+/// Channels that enter the trunk: the largest count of the modalities.
+std::int64_t trunk_channels_of(const std::map<std::string, std::int64_t>& channels) {
+  std::int64_t most = 1;
+  for (const auto& [modality, count] : channels) most = std::max(most, count);
+  return most;
 }
 
 }  // namespace
@@ -32,15 +30,15 @@ std::int64_t trunk_channels(const MultiTaskModel::Config& config) {
 /// What the heads of one forward pass share.
 class ModelHeadInputs final : public HeadInputs {
  public:
-  ModelHeadInputs(MultiTaskModel& model, const Batch& batch) : model_(model), batch_(batch) {}
+  ModelHeadInputs(MultiTaskModel& model, const Batch& batch, std::vector<const TaskPorts*> running)
+      : model_(model), batch_(batch), running_(std::move(running)) {}
 
   void enter(const TaskPorts& ports) { ports_ = &ports; }
   std::map<std::string, Prediction>& predictions() { return predictions_; }
 
   const FeaturePyramid& features(const std::string& role) override {
-    const std::string owner = model_.sharing_->same_for_all_tasks() ? "" : ports_->key;
-    const auto key = std::pair(role, owner);
-    if (const auto found = pyramids_.find(key); found != pyramids_.end()) return found->second;
+    auto& pyramids = pyramids_[role];
+    if (const auto found = pyramids.find(ports_->key); found != pyramids.end()) return found->second;
     const BatchEntry& entry = batch_.at(role);
     if (entry.kind != EntryKind::kIntensity) {
       throw model_error(fmt::format("task '{}': features of role '{}' asked for, but it holds a {}",
@@ -48,17 +46,18 @@ class ModelHeadInputs final : public HeadInputs {
                                     role,
                                     kind_text(entry.kind)));
     }
-    return pyramids_.emplace(key, encode(entry.data, entry.modality)).first->second;
+    pyramids.merge(model_.sharing_->forward(model_.stem(entry.data, entry.modality), waiting_readers(role)));
+    return pyramids.at(ports_->key);
   }
 
   FeaturePyramid encode(const at::Tensor& image, const std::string& modality) override {
-    return model_.sharing_->forward(model_.stem(image, modality), ports_->key);
+    return model_.sharing_->forward(model_.stem(image, modality), {ports_->key}).at(ports_->key);
   }
 
   const Batch& batch() const override { return batch_; }
 
   const Prediction& output_of(const std::string& task) override {
-    const bool declared = std::find(ports_->reads_from.begin(), ports_->reads_from.end(), task) != ports_->reads_from.end();
+    const bool declared = contains(ports_->reads_from, task);
     const auto found = predictions_.find(task);
     if (!declared || found == predictions_.end()) {
       throw model_error(fmt::format("task '{}' reads the output of '{}', which {}",
@@ -70,32 +69,56 @@ class ModelHeadInputs final : public HeadInputs {
   }
 
  private:
+  /// The task at work and the running tasks whose heads read `role`, as far as they have no pyramid of it yet.
+  std::vector<std::string> waiting_readers(const std::string& role) const {
+    std::vector<std::string> readers;
+    for (const TaskPorts* ports : running_) {
+      const bool reads = ports == ports_ || contains(model_.heads_.at(ports->key)->roles(), role);
+      if (reads && !pyramids_.at(role).contains(ports->key)) readers.push_back(ports->key);
+    }
+    return readers;
+  }
+
   MultiTaskModel& model_;
   const Batch& batch_;
+  std::vector<const TaskPorts*> running_;
   const TaskPorts* ports_ = nullptr;
-  std::map<std::pair<std::string, std::string>, FeaturePyramid> pyramids_;
+  std::map<std::string, std::map<std::string, FeaturePyramid>> pyramids_;  ///< by role, by task
   std::map<std::string, Prediction> predictions_;
 };
 
 MultiTaskModel::MultiTaskModel(const Config& config) : ports_(config.tasks) {
-  const BackboneInput input{trunk_channels(config)};
+  const BackboneInput input{trunk_channels_of(config.channels)};
   const BackboneFactory make_backbone = [&] {
     return BackboneRegistry::instance().create(config.backbone, input);
   };
-  if (config.modality_stems) {
-    for (const auto& [modality, channels] : config.channels) {
-      const std::string name = modality.empty() ? kAnyModality : modality;
-      auto convolution = std::make_shared<torch::nn::Conv3dImpl>(
-          torch::nn::Conv3dOptions(channels, input.channels, 1));
-      stems_[name] = register_module("stem_" + name, convolution);
-    }
-  }
-  std::vector<std::string> keys;
-  for (const TaskPorts& ports : ports_) keys.push_back(ports.key);
-  sharing_ = register_module("sharing", SharingRegistry::instance().create(config.sharing, keys, make_backbone));
+  sharing_ = register_module("sharing", SharingRegistry::instance().create(config.sharing, tasks(), make_backbone));
   const PyramidSpec pyramid = sharing_->column().levels();
   for (const TaskPorts& ports : ports_) {
     heads_[ports.key] = register_module("head_" + ports.key, HeadRegistry::instance().create(ports.head, pyramid));
+  }
+  create_stems(config, input.channels);
+}
+
+void MultiTaskModel::create_stems(const Config& config, std::int64_t trunk_channels) {
+  std::map<std::string, std::int64_t> channels = config.channels;
+  for (const auto& [task, head] : heads_) {
+    for (const auto& [modality, count] : head->encodes()) {
+      const auto [known, added] = channels.emplace(modality, count);
+      if (added || known->second == count) continue;
+      throw model_error(fmt::format("the head of task '{}' encodes images of modality '{}' with {} channels, others have {}",
+                                    task, modality, count, known->second));
+    }
+  }
+  for (const auto& [modality, count] : channels) {
+    if (!config.modality_stems) {
+      if (count == trunk_channels) continue;
+      throw model_error(fmt::format("modality '{}' has {} channels, others have {}", modality, count, trunk_channels),
+                        "set stems=convolution, or read the images as grey values");
+    }
+    const std::string name = modality.empty() ? kAnyModality : modality;
+    const auto options = torch::nn::Conv3dOptions(count, trunk_channels, 1);
+    stems_[name] = register_module("stem_" + name, std::make_shared<torch::nn::Conv3dImpl>(options));
   }
 }
 
@@ -109,27 +132,51 @@ at::Tensor MultiTaskModel::stem(const at::Tensor& image, const std::string& moda
 }
 
 std::map<std::string, Prediction> MultiTaskModel::forward(const Batch& batch, const std::vector<std::string>& tasks) {
-  ModelHeadInputs inputs(*this, batch);
-  for (const TaskPorts& ports : ports_) {
-    if (std::find(tasks.begin(), tasks.end(), ports.key) == tasks.end()) continue;
-    inputs.enter(ports);
-    inputs.predictions()[ports.key] = heads_.at(ports.key)->forward(inputs);
+  const std::vector<const TaskPorts*> running = closure(tasks);
+  ModelHeadInputs inputs(*this, batch, running);
+  for (const TaskPorts* ports : running) {
+    inputs.enter(*ports);
+    inputs.predictions()[ports->key] = heads_.at(ports->key)->forward(inputs);
   }
   return std::move(inputs.predictions());
 }
 
 Prediction MultiTaskModel::forward(const Batch& batch, const std::string& task) {
-  head(task);  // names the known tasks when this one is none
   return forward(batch, std::vector<std::string>{task}).at(task);
 }
 
-Head& MultiTaskModel::head(const std::string& task) {
-  const auto found = heads_.find(task);
-  if (found == heads_.end()) {
-    throw model_error(fmt::format("the model has no task '{}'; it has: {}", task, join(tasks())));
+std::vector<std::string> MultiTaskModel::roles_read(const std::string& task) const {
+  std::vector<std::string> roles;
+  for (const TaskPorts* ports : closure({task})) {
+    for (const std::string& role : heads_.at(ports->key)->roles()) {
+      if (!contains(roles, role)) roles.push_back(role);
+    }
   }
-  return *found->second;
+  return roles;
 }
+
+const TaskPorts& MultiTaskModel::ports(const std::string& task) const {
+  const auto found = std::find_if(ports_.begin(), ports_.end(), [&](const TaskPorts& ports) { return ports.key == task; });
+  if (found != ports_.end()) return *found;
+  throw model_error(fmt::format("the model has no task '{}'; it has: {}", task, join(tasks())));
+}
+
+std::vector<const TaskPorts*> MultiTaskModel::closure(const std::vector<std::string>& tasks) const {
+  std::vector<std::string> reached;
+  for (const std::string& task : tasks) reached.push_back(ports(task).key);
+  for (std::size_t i = 0; i < reached.size(); ++i) {
+    for (const std::string& source : ports(reached[i]).reads_from) {
+      if (!contains(reached, source)) reached.push_back(source);
+    }
+  }
+  std::vector<const TaskPorts*> ordered;
+  for (const TaskPorts& ports : ports_) {
+    if (contains(reached, ports.key)) ordered.push_back(&ports);
+  }
+  return ordered;
+}
+
+Head& MultiTaskModel::head(const std::string& task) { return *heads_.at(ports(task).key); }
 
 std::vector<std::string> MultiTaskModel::tasks() const {
   std::vector<std::string> keys;

@@ -27,8 +27,8 @@ struct TaskPorts {
 /// A task that reads another's output must come after it in `Config::tasks`.
 class MultiTaskModel : public torch::nn::Module {
  public:
-  /// `channels` gives the input channels of each modality. Modalities with one channel count share the identity stem
-  /// unless `modality_stems` asks for a 1x1x1 convolution each.
+  /// `channels` gives the input channels of each modality; those that heads encode join them. Modalities with one channel
+  /// count share the identity stem unless `modality_stems` asks for a 1x1x1 convolution each, to the largest of `channels`.
   struct Config {
     config::Node backbone;
     config::Node sharing;
@@ -38,10 +38,11 @@ class MultiTaskModel : public torch::nn::Module {
   };
   explicit MultiTaskModel(const Config& config);
 
-  /// Predictions of `tasks` for one batch. Features are computed once per role (and per task where the sharing scheme
-  /// separates them).
+  /// Predictions of `tasks`, and of all tasks that these read from, for one batch. Features are computed once per role.
   std::map<std::string, Prediction> forward(const Batch& batch, const std::vector<std::string>& tasks);
   Prediction forward(const Batch& batch, const std::string& task);
+  /// Roles that a batch needs for the prediction of `task`: those of its head and of the heads it reads from.
+  std::vector<std::string> roles_read(const std::string& task) const;
 
   const Backbone& column() const { return sharing_->column(); }
   const Sharing& sharing() const { return *sharing_; }
@@ -54,6 +55,10 @@ class MultiTaskModel : public torch::nn::Module {
  private:
   friend class ModelHeadInputs;
   at::Tensor stem(const at::Tensor& image, const std::string& modality);
+  void create_stems(const Config& config, std::int64_t trunk_channels);
+  const TaskPorts& ports(const std::string& task) const;
+  /// `tasks` and all that they read from, in the order of ports_.
+  std::vector<const TaskPorts*> closure(const std::vector<std::string>& tasks) const;
 
   std::vector<TaskPorts> ports_;
   std::map<std::string, std::shared_ptr<torch::nn::Module>> stems_;

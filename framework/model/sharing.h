@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,10 +21,9 @@ using BackboneFactory = std::function<std::shared_ptr<Backbone>()>;
 class Sharing : public torch::nn::Module {
  public:
   static constexpr const char* kKind = "sharing";
-  /// Pyramid of `image` (after its modality's stem) as `task` sees it.
-  virtual FeaturePyramid forward(const at::Tensor& image, const std::string& task) = 0;
-  /// True when every task sees the same features, so that a role's pyramid is computed once for all of them.
-  virtual bool same_for_all_tasks() const = 0;
+  /// Pyramids of `image` (after its modality's stem) as each of `tasks` sees it, from one pass; tasks that see the same
+  /// features get the same tensors.
+  virtual std::map<std::string, FeaturePyramid> forward(const at::Tensor& image, const std::vector<std::string>& tasks) = 0;
   /// A backbone that tells stages, sizes and costs (all columns are alike).
   virtual const Backbone& column() const = 0;
   /// Column passes that one image of each of `tasks` tasks needs; shown by `summary`.

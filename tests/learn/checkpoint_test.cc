@@ -36,13 +36,13 @@ void write(const fs::path& folder, std::int64_t step, int inputs = 2) {
   torch::manual_seed(static_cast<std::uint64_t>(step));
   TrainState state = some_state();
   state.step = step;
-  write_checkpoint(folder, *torch::nn::Linear(inputs, 3), *torch::nn::Linear(1, 1), {{"x.step", torch::ones({1})}}, state);
+  write_checkpoint(folder, {{"model", module_tensors(*torch::nn::Linear(inputs, 3), "")}, {"optimizer", {{"x.step", torch::ones({1})}}}}, state);
 }
 
 TEST(Checkpoint, StateComesBackExactly) {
   const RunFolder run;
   const TrainState state = some_state();
-  write_checkpoint(run / "last", *torch::nn::Linear(2, 3), *torch::nn::Linear(1, 1), {}, state);
+  write_checkpoint(run / "last", {{"model", module_tensors(*torch::nn::Linear(2, 3), "")}}, state);
   const TrainState read = read_train_state(run / "last");
   EXPECT_EQ(read.step, state.step);
   EXPECT_EQ(read.validated_step, state.validated_step);

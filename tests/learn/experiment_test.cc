@@ -146,6 +146,19 @@ TEST(TaskGroups, DifferentBatchesOrRolesSeparateTasks) {
   EXPECT_EQ(make_task_groups(items, Phase::kValidation).size(), 2U);
 }
 
+TEST(TaskGroups, ATaskReadsFromOneOfItsOwnBatchOnly) {
+  config::Node node = with(two_tasks(), "tasks.noise.head", "{name: test_following, source: halves}");
+  node = with(node, "tasks.noise.reads_from", "[halves]");
+  EXPECT_NO_THROW(Experiment::check(node));
+  for (const char* key : {"batch_size", "validation_items"}) {
+    const std::string message = check_message(with(node, std::string("tasks.noise.") + key, "5"));
+    expect_contains(message, "'tasks.noise.reads_from' names 'halves', whose batches are others; give 'noise' and 'halves' equal");
+  }
+  Experiment apart(with(with(node, "tasks.noise.picture", "photo"), "stems", "convolution"), true);
+  expect_contains(error_message("schema", [&] { make_task_groups(apart, Phase::kTraining); }),
+                  "tasks.noise.reads_from: 'halves' is not predicted in the same batch");
+}
+
 TEST(TaskGroups, AnEmptySplitIsAnErrorInTrainingOnly) {
   Experiment untrained(with(one_task(), "datasets.blocks.train", "0"), true);
   expect_contains(error_message("data", [&] { make_task_groups(untrained, Phase::kTraining); }), "no sample in its split 'train'");
@@ -182,7 +195,10 @@ TEST(BatchPadding, RepeatsImagesAndIgnoresLabels) {
   EXPECT_EQ(padded.at("label").data.eq(-1).sum().item<std::int64_t>(), 10);
   EXPECT_EQ(padded.at("image").geometry[0].shape, (Index3{1, 4, 4}));
   EXPECT_TRUE(at::equal(unpadded(padded.at("image").data, {1, 2, 3}), batch.at("image").data));
+  EXPECT_EQ(padded.at("image").valid, (Region{{0, 0, 0}, {1, 2, 3}}));
+  EXPECT_EQ(padded.at("image").mask().sum().item<std::int64_t>(), 6);
   EXPECT_TRUE(padded_to(batch, {1, 2, 3}).at("image").data.is_same(batch.at("image").data));
+  EXPECT_FALSE(padded_to(batch, {1, 2, 3}).at("image").valid);
 }
 
 }  // namespace

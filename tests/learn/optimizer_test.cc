@@ -134,5 +134,34 @@ TEST(Optimizer, ScalesLongGradientsToTheLargestNorm) {
   EXPECT_TRUE(near(parameters[1].second.grad(), torch::tensor({0.6F, 0.0F, 0.0F, 0.8F}), 1e-5));
 }
 
+TEST(Optimizer, RatesScaleTheLearningRateByTheLongestBeginning) {
+  for (const at::ScalarType type : {at::kFloat, at::kDouble}) {  // loops and operators over lists
+    const NamedTensors scaled = make_parameters(type), plain = make_parameters(type);
+    OptimizerConfig config;
+    config.name = "sgd";
+    config.rates = {{"s", 0.5}, {"scale", 10.0}, {"bias", 0.0}};
+    Optimizer by_rate(config, scaled);
+    config.rates.clear();
+    Optimizer by_one(config, plain);
+    set_gradients(scaled);
+    set_gradients(plain);
+    by_rate.step(1.0);
+    by_one.step(1.0);
+    const NamedTensors start = make_parameters(type);
+    const std::vector<double> factors = {1.0, 0.0, 10.0};
+    for (std::size_t i = 0; i < start.size(); ++i) {
+      const at::Tensor step = (plain[i].second - start[i].second).detach();
+      EXPECT_TRUE(near((scaled[i].second - start[i].second).detach(), factors[i] * step, 1e-6)) << start[i].first;
+    }
+  }
+}
+
+TEST(Optimizer, RefusesARateForParametersThatAreNotThere) {
+  OptimizerConfig config;
+  config.rates = {{"haed_", 10.0}};
+  EXPECT_EQ(error_message("schema", [&] { Optimizer(config, make_parameters(at::kFloat)); }),
+            "optimizer.rates: no trainable parameter's name begins with 'haed_'");
+}
+
 }  // namespace
 }  // namespace triptych

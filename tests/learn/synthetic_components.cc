@@ -24,6 +24,7 @@ class BlocksDataset final : public Dataset {
     std::vector<std::int64_t> size = {4, 8, 8};
     std::int64_t nan_sample = -1;
     std::int64_t without_clean = -1;
+    std::int64_t without_label = -1;
     bool broken = false;
     void visit(auto& field) {
       field("train", train, "training samples");
@@ -31,6 +32,7 @@ class BlocksDataset final : public Dataset {
       field("size", size, "voxels", config::Length{3});
       field("nan_sample", nan_sample, "sample whose image is NaN");
       field("without_clean", without_clean, "samples from this one on have no clean image");
+      field("without_label", without_label, "samples from this one on have no label");
       field("broken", broken, "cannot be opened");
     }
   };
@@ -42,7 +44,9 @@ class BlocksDataset final : public Dataset {
     for (std::int64_t i = 0; i < config.train + config.validation; ++i) {
       SampleSpec spec{"blocks_" + std::to_string(i), {}};
       spec.entries.push_back({"picture", EntryKind::kIntensity, "xray", "world", "", 1, geometry});
-      spec.entries.push_back({"label", EntryKind::kLabel, "", "world", "", 1, geometry});
+      spec.entries.push_back({"photo", EntryKind::kIntensity, "photo", "world", "", 3, geometry});
+      const bool labelled = config.without_label < 0 || i < config.without_label;
+      if (labelled) spec.entries.push_back({"label", EntryKind::kLabel, "", "world", "", 1, geometry});
       const bool clean = config.without_clean < 0 || i < config.without_clean;
       if (clean) spec.entries.push_back({"clean", EntryKind::kIntensity, "xray", "world", "", 1, geometry});
       samples_.push_back(spec);
@@ -71,7 +75,8 @@ class BlocksDataset final : public Dataset {
       entry.data = half.to(torch::kLong);
     } else {
       entry.data = half.to(torch::kFloat).clone();
-      if (name == "picture") add_noise(entry.data, sample);
+      if (name != "clean") add_noise(entry.data, sample);
+      if (name == "photo") entry.data = entry.data.repeat({3, 1, 1, 1});
     }
     for (int axis = 0; axis < 3; ++axis) entry.data = entry.data.narrow(1 + axis, region.start[axis], region.size[axis]);
     entry.data = entry.data.contiguous();
@@ -129,8 +134,12 @@ class OneColumn final : public Sharing {
   };
   OneColumn(const Config&, const std::vector<std::string>&, const BackboneFactory& make)
       : column_(register_module("column", make())) {}
-  FeaturePyramid forward(const at::Tensor& image, const std::string&) override { return column_->forward(image); }
-  bool same_for_all_tasks() const override { return true; }
+  std::map<std::string, FeaturePyramid> forward(const at::Tensor& image, const std::vector<std::string>& tasks) override {
+    const FeaturePyramid pyramid = column_->forward(image);
+    std::map<std::string, FeaturePyramid> pyramids;
+    for (const std::string& task : tasks) pyramids.emplace(task, pyramid);
+    return pyramids;
+  }
   const Backbone& column() const override { return *column_; }
   std::int64_t column_passes(std::int64_t tasks) const override { return tasks; }
   void fold() override {}
@@ -162,6 +171,46 @@ class LinearHead final : public Head {
   torch::nn::Conv3d linear_;
 };
 TRIPTYCH_REGISTER_HEAD("test_linear", LinearHead)
+
+/// As test_linear, from the finest features of the image and of the clean image.
+class PairHead final : public Head {
+ public:
+  struct Config {
+    void visit(auto&) {}
+  };
+  PairHead(const Config&, const PyramidSpec& in)
+      : linear_(register_module("linear", torch::nn::Conv3d(2 * in.level(0).channels, 1, 1))) {}
+  Prediction forward(HeadInputs& inputs) override {
+    return Prediction::intensity(linear_(torch::cat({inputs.features("image").level(0), inputs.features("clean").level(0)}, 1)));
+  }
+  std::int64_t out_channels() const override { return 1; }
+  std::vector<std::string> roles() const override { return {"image", "clean"}; }
+
+ private:
+  torch::nn::Conv3d linear_;
+};
+TRIPTYCH_REGISTER_HEAD("test_pair", PairHead)
+
+/// Scales the first channel of another task's output.
+class FollowingHead final : public Head {
+ public:
+  struct Config {
+    std::string source;
+    void visit(auto& field) { field("source", source, "task read from", config::Need::kRequired); }
+  };
+  FollowingHead(const Config& config, const PyramidSpec&) : config_(config) {
+    scale_ = register_parameter("scale", torch::ones({1}));
+  }
+  Prediction forward(HeadInputs& inputs) override {
+    return Prediction::intensity(scale_ * inputs.output_of(config_.source).value.narrow(1, 0, 1));
+  }
+  std::int64_t out_channels() const override { return 1; }
+
+ private:
+  Config config_;
+  at::Tensor scale_;
+};
+TRIPTYCH_REGISTER_HEAD("test_following", FollowingHead)
 
 /// Mean of a number per item.
 class MeanMetric final : public MetricAccumulator {
@@ -215,20 +264,28 @@ class ClassifyTask final : public Task {
 };
 TRIPTYCH_REGISTER_TASK("test_classify", ClassifyTask)
 
+/// What a prediction of the clean image misses, where that holds data.
+at::Tensor residual(const Prediction& prediction, const Batch& batch) {
+  const BatchEntry& clean = batch.at("clean");
+  const at::Tensor difference = prediction.value - clean.data;
+  return clean.mask().defined() ? difference.masked_select(clean.mask()) : difference;
+}
+
 class RestoreTask final : public Task {
  public:
   struct Config {
-    void visit(auto&) {}
+    std::string picture = "picture";
+    void visit(auto& field) { field("picture", picture, "entry of the image"); }
   };
-  RestoreTask(const Config&, const TaskContext& context) : context_(context) {}
-  std::vector<RoleBinding> roles() const override { return {{"image", "picture"}, {"clean", "clean"}}; }
+  RestoreTask(const Config& config, const TaskContext& context) : config_(config), context_(context) {}
+  std::vector<RoleBinding> roles() const override { return {{"image", config_.picture}, {"clean", "clean"}}; }
   std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const override {
-    const at::Tensor own = prediction.value.index_select(0, torch::tensor(batch.at("clean").items));
-    return {{"square", torch::mse_loss(own, batch.at("clean").data)}, {"absolute", torch::l1_loss(own, batch.at("clean").data)}};
+    const at::Tensor difference = residual(prediction, batch);
+    return {{"square", difference.square().mean()}, {"absolute", difference.abs().mean()}};
   }
   std::unique_ptr<MetricAccumulator> metrics() const override {
     return std::make_unique<MeanMetric>("mae", Direction::kLowerIsBetter, [](const Prediction& p, const Batch& b) {
-      return torch::l1_loss(p.value, b.at("clean").data).item<double>();
+      return residual(p, b).abs().mean().item<double>();
     });
   }
   std::string main_metric() const override { return "mae"; }
@@ -237,6 +294,7 @@ class RestoreTask final : public Task {
   const TaskContext& context() const override { return context_; }
 
  private:
+  Config config_;
   TaskContext context_;
 };
 TRIPTYCH_REGISTER_TASK("test_restore", RestoreTask)
@@ -247,15 +305,23 @@ class SumWeighting final : public Weighting {
   struct Config {
     bool jacobian = false;
     bool trainable = false;
+    bool reads_values = false;
     void visit(auto& field) {
       field("jacobian", jacobian, "aggregate gradients");
       field("trainable", trainable, "learn log variances");
+      field("reads_values", reads_values, "weights are the inverse losses of the step before");
     }
   };
   SumWeighting(const Config& config, const WeightingTasks& tasks) : config_(config), count_(tasks.keys.size()) {
     if (config.trainable) scale_ = register_parameter("scale", torch::zeros({static_cast<std::int64_t>(count_)}));
   }
+  bool reads_loss_values() const override { return config_.reads_values; }
   at::Tensor combine(const at::Tensor& losses, const at::Tensor& present) override {
+    if (config_.reads_values) {
+      const at::Tensor weights = at::tensor(weights_).to(torch::kFloat);
+      for (std::size_t t = 0; t < count_; ++t) weights_[t] = 1.0 / (1.0 + losses[static_cast<std::int64_t>(t)].item<double>());
+      return torch::where(present, weights * losses, torch::zeros_like(losses)).sum();
+    }
     const at::Tensor terms = config_.trainable ? torch::exp(-scale_) * losses + scale_ : losses;
     return torch::where(present, terms, torch::zeros_like(terms)).sum();
   }
@@ -263,11 +329,12 @@ class SumWeighting final : public Weighting {
   at::Tensor aggregate(const at::Tensor& jacobian, const at::Tensor& present) override {
     return jacobian.index({present}).sum(0);
   }
-  std::vector<double> current_weights() const override { return std::vector<double>(count_, 1.0); }
+  std::vector<double> current_weights() const override { return weights_; }
 
  private:
   Config config_;
   std::size_t count_;
+  std::vector<double> weights_ = std::vector<double>(count_, 1.0);
   at::Tensor scale_;
 };
 TRIPTYCH_REGISTER_WEIGHTING("test_sum", SumWeighting)

@@ -255,9 +255,9 @@ TEST(Trainer, TrainsTheWeightingToo) {
   const RunFolder run;
   const config::Node node = with(two_tasks(), "weighting.trainable", "true");
   train(node, run);
-  const at::Tensor scale = read_weighting_state(run / "checkpoints/last").find("scale");
+  const at::Tensor scale = read_checkpoint_part(run / "checkpoints/last", "weighting").find("scale");
   EXPECT_GT(scale.abs().min().item<double>(), 0.0);
-  EXPECT_TRUE(read_optimizer_state(run / "checkpoints/last").find("weighting.scale.exp_avg").defined());
+  EXPECT_TRUE(read_checkpoint_part(run / "checkpoints/last", "optimizer").find("weighting.scale.exp_avg").defined());
 }
 
 TEST(Trainer, TasksWithoutTheirTargetSitABatchOut) {

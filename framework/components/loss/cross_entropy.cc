@@ -19,7 +19,7 @@ class CrossEntropyLoss final : public Loss {
 
   at::Tensor operator()(const at::Tensor& prediction, const at::Tensor& target, const LossContext& context) const override {
     const at::Tensor log_probability = torch::log_softmax(prediction.to(torch::kFloat), 1);
-    const at::Tensor labelled = target != context.ignore_label;
+    const at::Tensor labelled = counted_voxels(target, context);
     const at::Tensor safe_target = torch::where(labelled, target, torch::zeros_like(target)).unsqueeze(1);
     at::Tensor loss = -log_probability.gather(1, safe_target).squeeze(1);
     if (config_.label_smoothing > 0.0) {

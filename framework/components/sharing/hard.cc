@@ -14,10 +14,12 @@ class HardSharing final : public Sharing {
   HardSharing(const Config&, const std::vector<std::string>&, const BackboneFactory& make_backbone)
       : column_(register_module("column", make_backbone())) {}
 
-  FeaturePyramid forward(const at::Tensor& image, const std::string&) override {
-    return column_->forward(image);
+  std::map<std::string, FeaturePyramid> forward(const at::Tensor& image, const std::vector<std::string>& tasks) override {
+    const FeaturePyramid pyramid = column_->forward(image);
+    std::map<std::string, FeaturePyramid> pyramids;
+    for (const std::string& task : tasks) pyramids.emplace(task, pyramid);
+    return pyramids;
   }
-  bool same_for_all_tasks() const override { return true; }
   const Backbone& column() const override { return *column_; }
   std::int64_t column_passes(std::int64_t tasks) const override { return tasks; }
   void fold() override {
