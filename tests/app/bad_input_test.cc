@@ -129,8 +129,14 @@ TEST(Summary, StatesThePublishedSizes) {
 
 TEST(Describe, ListsComponentsAndTheirFields) {
   const fs::path folder = fresh_folder("describe");
-  EXPECT_THAT(run_program({"describe"}, folder).out, HasSubstr("heads/segmentation.cc"));
-  EXPECT_THAT(run_program({"describe", "head", "segmentation"}, folder).out, HasSubstr("num_classes"));
+  const std::string all = run_program({"describe"}, folder).out;
+  for (const char* name : {"optimizer", "adamw", "jaccard2", "cube_symmetry"}) EXPECT_THAT(all, HasSubstr(name));
+  const std::string head = run_program({"describe", "head", "segmentation"}, folder).out;
+  EXPECT_THAT(head, HasSubstr("heads/segmentation.cc"));
+  EXPECT_THAT(head, HasSubstr("num_classes"));
+  EXPECT_THAT(run_program({"describe", "optimizer"}, folder).out, HasSubstr("nesterov"));
+  EXPECT_THAT(run_program({"describe", "task"}, folder).out, HasSubstr("sampling.class_balanced"));
+  EXPECT_THAT(run_program({"describe", "--json"}, folder).out, HasSubstr("\"smooth\""));
   EXPECT_THAT(failure(folder, {"describe", "head", "segmentatoin"}, 2), HasSubstr("did you mean 'segmentation'"));
 }
 
