@@ -30,7 +30,7 @@ Table field_table(const std::vector<FieldInfo>& fields) {
 }
 
 void print_fields(const std::string& title, const std::vector<FieldInfo>& fields) {
-  std::printf("\n%s\n\n", title.c_str());
+  std::printf("%s\n\n", title.c_str());
   std::fputs(fields.empty() ? "no fields\n" : field_table(fields).text().c_str(), stdout);
 }
 
@@ -118,7 +118,10 @@ void print_component(const AnyRegistry& registry, const std::string& name) {
   print_fields(fmt::format("{} {} ({})", registry.kind(), name, registry.source_file(name)), registry.describe(name));
 }
 
-void print_task_keys() { print_fields("keys of every task, beside those of its component", config::describe<TaskSetup>()); }
+void print_task_keys() {
+  std::puts("");
+  print_fields("keys of every task, beside those of its component", config::describe<TaskSetup>());
+}
 
 int describe_everything(const Catalogue& catalogue, bool json) {
   if (!json) {
@@ -141,10 +144,14 @@ int describe_kind(const Catalogue& catalogue, const std::string& kind, bool json
   std::printf("%s\n", kind.c_str());
   if (const auto options = catalogue.options(kind); !options.empty()) std::printf("options: %s\n", join(options).c_str());
   if (registry == nullptr) {
+    std::puts("");
     print_fields(kind == "experiment" ? "keys of an experiment" : fmt::format("keys of '{}'", kind), Catalogue::root_fields(kind));
     return 0;
   }
-  for (const std::string& name : registry->names()) print_component(*registry, name);
+  for (const std::string& name : registry->names()) {
+    std::puts("");
+    print_component(*registry, name);
+  }
   if (kind == "task") print_task_keys();
   return 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <thread>
 
@@ -54,10 +55,22 @@ TEST(Train, GivesTheSameWeightsForAnyNumberOfLoaderThreads) {
 
 TEST(Train, RepeatsARunFromItsResolvedConfiguration) {
   const fs::path folder = fresh_folder("train_repeat");
-  ASSERT_EQ(run_program(tiny_quickstart("first"), folder).code, 0);
+  ::setenv("TRIPTYCH_TEST_SEED", "41", 1);
+  const std::vector<std::string> words = tiny_quickstart(
+      "first", {"seed='${oc.decode:${oc.env:TRIPTYCH_TEST_SEED}}'", "+infer.scratch='/tmp/${now:%H%M%S}_\\${text}'"});
+  const auto first = run_program(words, folder);
+  ::unsetenv("TRIPTYCH_TEST_SEED");
+  ASSERT_EQ(first.code, 0) << first.err;
   const auto again = run_program({"train", "--config-dir", "first", "--config-name", "resolved", "hydra.run.dir=second"}, folder);
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(checksum(folder / "first"), checksum(folder / "second"));
+  const auto value_of = [&](const char* run, const std::string& key) {
+    const std::string text = read_file(folder / run / "resolved.yaml");
+    const std::size_t begin = text.find("\n" + key);
+    return text.substr(begin, text.find('#', begin) - begin);
+  };
+  EXPECT_THAT(value_of("first", "seed:"), HasSubstr("41"));
+  EXPECT_EQ(value_of("first", "  scratch:"), value_of("second", "  scratch:"));
 }
 
 TEST(Train, GoesOnBitForBitAfterAKill) {
