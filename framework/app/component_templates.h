@@ -101,8 +101,9 @@ TRIPTYCH_REGISTER_BACKBONE("NAME", CLASS)
 )";
 inline constexpr const char* kBackboneRecipe = "name: NAME\nwidth: 16\n";
 
-inline constexpr const char* kTask = R"(#include "framework/core/nn.h"
-#include "framework/learn/loss_list.h"
+inline constexpr const char* kTask = R"(#include <cmath>
+
+#include "framework/core/nn.h"
 #include "framework/learn/task.h"
 
 namespace triptych {
@@ -132,22 +133,22 @@ class CLASSMetrics final : public MetricAccumulator {
 class CLASS final : public Task {
  public:
   struct Config {
-    std::vector<config::Node> losses;
     std::map<std::string, std::string> roles = {{"image", "image"}, {"target", "target"}};
-    void visit(auto& field) {
-      field("losses", losses, "weighted losses, e.g. [{name: l1}]", config::Need::kRequired);
-      field("roles", roles, "role: entry of the dataset that plays it");
+    void visit(auto& field) { field("roles", roles, "role: entry of the dataset that plays it"); }
+    void validate(config::Problems& problems) const {
+      for (const char* role : {"image", "target"}) {
+        if (!roles.contains(role)) problems.add("roles", fmt::format("expects an entry for the role '{}'", role));
+      }
     }
-    void validate(config::Problems& problems) const { LossList::check(losses, problems); }
   };
 
-  CLASS(const Config& config, const TaskContext& context) : config_(config), context_(context), losses_(config.losses) {}
+  CLASS(const Config& config, const TaskContext& context) : config_(config), context_(context) {}
 
   std::vector<RoleBinding> roles() const override {
     return {{"image", config_.roles.at("image"), true}, {"target", config_.roles.at("target"), true}};
   }
   std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const override {
-    return losses_(prediction.value, batch.at("target").data, LossContext{});
+    return {{"absolute", (prediction.value - batch.at("target").data).abs().mean()}};
   }
   std::unique_ptr<MetricAccumulator> metrics() const override { return std::make_unique<CLASSMetrics>(); }
   std::string main_metric() const override { return "mae"; }
@@ -158,7 +159,6 @@ class CLASS final : public Task {
  private:
   Config config_;
   TaskContext context_;
-  LossList losses_;
 };
 
 }  // namespace
@@ -166,7 +166,16 @@ TRIPTYCH_REGISTER_TASK("NAME", CLASS)
 }  // namespace triptych
 )";
 inline constexpr const char* kTaskRecipe =
-    "name: NAME\nlosses: ???   # e.g. [{name: l1}]; set by the experiment\nroles: {image: image, target: target}\n";
+    "name: NAME\n"
+    "dataset: ???\n"
+    "roles: {image: image, target: target}\n"
+    "weight: 1.0\n"
+    "batch_size: 8\n"
+    "validation_items: 0\n"
+    "reads_from: []\n"
+    "sampling: {items: slices, axes: [0, 1, 2], slab: 1}\n"
+    "transforms: []\n"
+    "validation_transforms: []\n";
 
 inline constexpr const char* kDataset = R"(#include "framework/core/error.h"
 #include "framework/core/nn.h"

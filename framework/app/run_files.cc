@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/run_files.h"
 
+#include "framework/config/interpolation.h"
+#include "framework/config/merge.h"
 #include "framework/config/yaml_reader.h"
 #include "framework/core/error.h"
 #include "framework/core/parallel.h"
@@ -26,15 +28,19 @@ void apply_threads(std::int64_t threads) {
   set_deterministic();
 }
 
+config::Node read_resolved(const fs::path& folder) {
+  const fs::path path = folder / "resolved.yaml";
+  if (!fs::exists(path)) {
+    throw io_error(fmt::format("{}: no run directory, resolved.yaml is missing", folder.string()),
+                   "name a folder that `triptych train` wrote, such as outputs/2026-01-31/12-00-00");
+  }
+  return config::resolve(config::read_yaml_file(path.string()));
+}
+
 StoredRun open_run(const fs::path& folder, const std::string& which) {
   StoredRun run;
   run.folder = folder;
-  const fs::path resolved = folder / "resolved.yaml";
-  if (!fs::exists(resolved)) {
-    throw io_error(fmt::format("{}: no run directory, resolved.yaml is missing", folder.string()),
-                   "run=<dir> names a folder that `triptych train` wrote, such as outputs/2026-01-31/12-00-00");
-  }
-  run.resolved = config::read_yaml_file(resolved.string());
+  run.resolved = read_resolved(folder);
   run.checkpoint = folder / "checkpoints" / which;
   if (!fs::exists(run.checkpoint)) {
     throw io_error(fmt::format("{}: the run has no checkpoint '{}' yet", folder.string(), which),
@@ -46,15 +52,7 @@ StoredRun open_run(const fs::path& folder, const std::string& which) {
 
 std::unique_ptr<Experiment> load_experiment(const StoredRun& run, const config::Node& changes) {
   config::Node resolved = run.resolved;
-  for (const config::Entry& change : changes.as_map()) {
-    if (change.value.is_map()) {
-      for (const config::Entry& inner : change.value.as_map()) {
-        resolved.set_path(change.key.text() + "." + inner.key.text(), inner.value);
-      }
-    } else {
-      resolved.set(change.key, change.value);
-    }
-  }
+  config::merge(resolved, changes, run.resolved);
   Experiment::check(resolved);
   auto experiment = std::make_unique<Experiment>(resolved, false, &run.state);
   load_module(experiment->model(), read_model_state(run.checkpoint), "", run.checkpoint.string());

@@ -26,10 +26,14 @@ struct StoredRun {
   TrainState state;
 };
 
+/// The configuration of the run in `folder`, as `train` wrote it. Throws io_error when it is no run directory.
+config::Node read_resolved(const std::filesystem::path& folder);
+
 /// Opens `folder`; `which` is "best" or "last". Throws io_error naming what is missing, with a hint.
 StoredRun open_run(const std::filesystem::path& folder, const std::string& which);
 
-/// The trained model of a stored run, in inference mode, weights loaded, on the experiment's device.
+/// The trained model of a stored run, in inference mode, weights loaded, on the experiment's device. `changes` is merged over
+/// the run's configuration: maps deep, anything else replaces.
 std::unique_ptr<Experiment> load_experiment(const StoredRun& run, const config::Node& changes);
 
 }  // namespace triptych::app

@@ -42,6 +42,17 @@ SliceView panel(const std::string& name, FloatImage image, LabelImage labels, co
   return view;
 }
 
+/// A sample id as part of a file name: letters, digits, '.', '_' and '-' stay, anything else becomes '_'.
+std::string safe_file_name(const std::string& id) {
+  constexpr std::size_t kLongest = 120;
+  std::string name = id.substr(0, kLongest);
+  for (char& c : name) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    if (!plain) c = '_';
+  }
+  return name;
+}
+
 }  // namespace
 
 RunObserver::RunObserver(std::filesystem::path folder, std::optional<std::int64_t> resume_step) : folder_(std::move(folder)) {
@@ -98,11 +109,22 @@ void RunObserver::on_predictions(std::int64_t step,
         panels.push_back(panel("reference", slice_of(batch.at(roles.reference).data[item], out), {}, geometry));
       }
     }
-    const Picture picture = draw_row(panels, labelled ? legend_of(classes) : std::vector<LegendClass>{}, {},
-                                     fmt::format("{} step {}", batch.ids[static_cast<std::size_t>(item)], step));
-    write_png(folder_ / "pictures" / task.key / fmt::format("step_{:07}_{}.png", step, item), picture);
-    sinks_.write_picture(step, fmt::format("image/{}/{}", task.key, item), picture);
+    const std::string& id = batch.ids[static_cast<std::size_t>(item)];
+    const std::string name = picture_name(step, task.key, id);
+    const Picture picture =
+        draw_row(panels, labelled ? legend_of(classes) : std::vector<LegendClass>{}, {}, fmt::format("{} step {}", id, step));
+    write_png(folder_ / "pictures" / task.key / fmt::format("step_{:07}_{}.png", step, name), picture);
+    sinks_.write_picture(step, fmt::format("image/{}/{}", task.key, name), picture);
   }
+}
+
+std::string RunObserver::picture_name(std::int64_t step, const std::string& task, const std::string& id) {
+  if (step != pictures_step_) pictures_.clear();
+  pictures_step_ = step;
+  const std::string base = safe_file_name(id);
+  std::string name = base;
+  for (int count = 2; !pictures_.emplace(task, name).second; ++count) name = fmt::format("{}_{}", base, count);
+  return name;
 }
 
 void RunObserver::on_checkpoint(std::int64_t, const std::filesystem::path&, bool) { sinks_.flush(); }

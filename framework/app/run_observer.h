@@ -5,7 +5,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "framework/learn/trainer.h"
@@ -14,7 +16,7 @@
 namespace triptych::app {
 
 /// Turns what the trainer tells into files of the run directory: metrics.jsonl, metrics.csv, TensorBoard events (tb/),
-/// pictures/<task>/*.png of validation items, curves.svg.
+/// pictures/<task>/step_<step>_<item>.png of validation items, curves.svg.
 class RunObserver final : public TrainingObserver {
  public:
   /// `resume_step`: keep rows up to that step.
@@ -37,12 +39,16 @@ class RunObserver final : public TrainingObserver {
 
  private:
   void draw_curves();
+  /// A name for the picture of an item that no other picture of this task and step has.
+  std::string picture_name(std::int64_t step, const std::string& task, const std::string& id);
 
   std::filesystem::path folder_;
   MultiSink sinks_;
   std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> curves_;
   std::map<std::string, std::string> charts_;
   std::vector<std::pair<std::string, double>> last_validation_;
+  std::int64_t pictures_step_ = -1;
+  std::set<std::pair<std::string, std::string>> pictures_;  ///< (task, name) of the step's pictures
 };
 
 }  // namespace triptych::app

@@ -29,7 +29,7 @@ _triptych() {
   [[ ${#COMPREPLY[@]} -eq 1 && "${COMPREPLY[0]}" == *[=.] ]] && compopt -o nospace
   return 0
 }
-complete -o nosort -F _triptych triptych
+complete -o nosort -o default -F _triptych triptych
 )";
 
 constexpr const char* kZsh = R"(#compdef triptych
@@ -96,10 +96,13 @@ class Completer {
     return compose_request(command);
   }
 
-  /// Kinds are groups, and components are mostly called as their option.
+  /// Kinds are groups, and components are mostly called as their option; losses and transforms stand in lists, not in groups.
   void describe() {
     const config::ConfigRepository repository(request().search_path);
-    if (before_.size() == 1) offer_all(repository.groups());
+    if (before_.size() == 1) {
+      offer_all(repository.groups());
+      offer_all({"loss", "transform"});
+    }
     if (before_.size() == 2) offer_all(repository.options(before_[1]));
   }
 

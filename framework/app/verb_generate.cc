@@ -8,6 +8,7 @@
 #include "framework/app/engine.h"
 #include "framework/app/run_files.h"
 #include "framework/config/fields.h"
+#include "framework/config/interpolation.h"
 #include "framework/config/yaml_writer.h"
 #include "framework/core/error.h"
 #include "framework/core/file.h"
@@ -67,18 +68,53 @@ std::string write_entry(const fs::path& folder, const std::string& name, const E
   return file;
 }
 
-/// Classes as the data set `volume_files` reads them.
 config::Node class_nodes(const ClassTable& classes) {
   config::Node list = config::Node::list();
   for (std::size_t index = 0; index < classes.classes.size(); ++index) {
     const LabelClass& entry = classes.classes[index];
     config::Node node = config::Node::map();
-    node.set("value", config::Node(static_cast<std::int64_t>(index)));
     node.set("name", config::Node(entry.name));
+    node.set("value", config::Node(static_cast<std::int64_t>(index)));
     node.set("color", config::Node(fmt::format("#{:02x}{:02x}{:02x}", entry.color[0], entry.color[1], entry.color[2])));
     list.as_list().push_back(std::move(node));
   }
   return list;
+}
+
+/// An option of the group `dataset` that reads the written files: `volume_files` with what files alone do not say.
+config::Node recipe(const fs::path& manifest, const Dataset& dataset, const std::vector<std::size_t>& samples) {
+  std::map<std::string, const EntrySpec*> entries;
+  std::map<std::string, std::size_t> count;
+  for (const std::size_t sample : samples) {
+    for (const EntrySpec& entry : dataset.samples()[sample].entries) {
+      entries.emplace(entry.name, &entry);
+      ++count[entry.name];
+    }
+  }
+  std::map<std::string, config::Node> lists;
+  for (const char* key : {"label_entries", "vector_entries", "point_entries", "optional_entries"}) lists[key] = config::Node::list();
+  config::Node modality = config::Node::map();
+  config::Node frame = config::Node::map();
+  config::Node target_frame = config::Node::map();
+  for (const auto& [name, entry] : entries) {
+    const auto list = [&](const char* key) { lists[key].as_list().emplace_back(name); };
+    if (entry->kind == EntryKind::kLabel) list("label_entries");
+    if (entry->kind == EntryKind::kVectorField) list("vector_entries");
+    if (entry->kind == EntryKind::kPoints) list("point_entries");
+    if (count[name] < samples.size()) list("optional_entries");
+    if (!entry->modality.empty()) modality.set(name, config::Node(entry->modality));
+    if (entry->frame != "world") frame.set(name, config::Node(entry->frame));
+    if (!entry->target_frame.empty()) target_frame.set(name, config::Node(entry->target_frame));
+  }
+  config::Node node = config::Node::map();
+  node.set("name", config::Node("volume_files"));
+  node.set("manifest", config::Node(fs::absolute(manifest).lexically_normal().string()));
+  node.set("classes", class_nodes(dataset.classes()));
+  for (auto& [key, list] : lists) node.set(key, std::move(list));
+  node.set("modality", std::move(modality));
+  node.set("frame", std::move(frame));
+  node.set("target_frame", std::move(target_frame));
+  return node;
 }
 
 }  // namespace
@@ -105,9 +141,8 @@ int generate(const CommandLine& command) {
     if (config.limit > 0 && static_cast<std::int64_t>(samples.size()) > config.limit) samples.resize(static_cast<std::size_t>(config.limit));
     for (const std::size_t sample : samples) jobs.emplace_back(split, sample);
   }
-  config::Node manifest = config::Node::map();
-  manifest.set("classes", class_nodes(dataset->classes()));
   config::Node rows = config::Node::list();
+  std::vector<std::size_t> written;
   Progress progress("generate", static_cast<std::int64_t>(jobs.size()));
   for (std::size_t job = 0; job < jobs.size(); ++job) {
     if (const int signal = stop_requested()) return stop_exit_code(signal);
@@ -121,12 +156,14 @@ int generate(const CommandLine& command) {
       row.set(entry.name, config::Node(spec.id + "/" + file));
     }
     rows.as_list().push_back(std::move(row));
+    written.push_back(jobs[job].second);
     progress.update(static_cast<std::int64_t>(job) + 1, spec.id);
   }
   progress.finish();
-  manifest.set("samples", std::move(rows));
-  write_file_atomically(output / "dataset.yaml", config::to_yaml(composed));
-  write_file_atomically(output / "manifest.yaml", config::to_yaml(manifest));
+  write_file_atomically(output / "generate.yaml", config::to_yaml(config::escape_interpolations(composed)));
+  write_file_atomically(output / "manifest.yaml", config::to_yaml(rows));
+  const config::Node readable = recipe(output / "manifest.yaml", *dataset, written);
+  write_file_atomically(output / "dataset" / "generated.yaml", config::to_yaml(config::escape_interpolations(readable)));
   std::printf("%s\n", (output / "manifest.yaml").c_str());
   return 0;
 }

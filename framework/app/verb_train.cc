@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/engine.h"
+#include "framework/app/run_files.h"
 #include "framework/app/sweep_runner.h"
 #include "framework/app/training_job.h"
 #include "framework/config/compose.h"
 #include "framework/config/run_layout.h"
-#include "framework/config/yaml_reader.h"
 #include "framework/core/error.h"
 #include "framework/learn/checkpoint.h"
 #include "framework/learn/experiment.h"
@@ -28,16 +28,12 @@ fs::path resume_folder(const CommandLine& command) {
 }
 
 int resume(const CommandLine& command, const fs::path& folder) {
-  const fs::path stored = folder / "resolved.yaml";
-  if (!fs::exists(stored)) {
-    throw io_error(fmt::format("{}: no run directory, resolved.yaml is missing", folder.string()),
-                   "resume=<dir> names a folder that `triptych train` wrote");
-  }
+  const config::Node resolved = read_resolved(folder);
   if (!recover_checkpoint(folder / "checkpoints" / "last")) {
     throw io_error(fmt::format("{}: the run was stopped before its first checkpoint", folder.string()),
                    fmt::format("start it anew: triptych train --config-dir {} --config-name resolved", folder.string()));
   }
-  return run_training(command, config::read_yaml_file(stored.string()), folder, true);
+  return run_training(command, resolved, folder, true);
 }
 
 }  // namespace

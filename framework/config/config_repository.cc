@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/config/config_repository.h"
 
+#include "framework/config/hydra_settings.h"
 #include "framework/config/interpolation.h"
 #include "framework/config/yaml_reader.h"
 #include "framework/core/error.h"
@@ -158,7 +159,11 @@ ConfigFile parse_config(std::string_view text, const std::string& file) {
       throw bad_item(defaults->mark(),
                      fmt::format("'defaults' must be a list, got {}", defaults->brief()));
     }
-    for (const Node& item : defaults->as_list()) config.defaults.push_back(parse_item(item));
+    for (const Node& node : defaults->as_list()) {
+      const DefaultsItem& item = config.defaults.emplace_back(parse_item(node));
+      const std::string path = item.path.starts_with('/') ? item.path.substr(1) : item.path;
+      if (path.starts_with("hydra/")) throw hydra_group_error(item.mark.text(), path);
+    }
     config.body.erase("defaults");
   }
   return config;

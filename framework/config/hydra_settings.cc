@@ -48,6 +48,14 @@ verbose: false
   return defaults;
 }
 
+ConfigError hydra_group_error(const std::string& place, const std::string& group) {
+  return ConfigError("group_not_found",
+                     fmt::format("{}: '{}' cannot be chosen: Hydra's own groups (launchers, sweepers, logging) do not exist here",
+                                 place,
+                                 group),
+                     "train -m --jobs N runs jobs at once; hydra.run.dir, hydra.sweep.dir and other settings can be changed");
+}
+
 std::string override_dirname(const Node& hydra, const std::vector<Override>& overrides) {
   const Node& settings = hydra.at("job.config.override_dirname");
   std::vector<std::string> excluded;

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <csignal>
+
+#include <sys/resource.h>
+
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -96,9 +100,45 @@ TEST_F(BadData, ComparesTheGeometryOfImageAndLabel) {
   EXPECT_THAT(train(), HasSubstr("a_label.nii.gz"));
 }
 
+TEST_F(BadData, ComparesTheDimensionOfImageAndLabel) {
+  write_labels(path("a", "label"), Volume{at::zeros({1, 1, 8, 8}, at::kLong), {.shape = {1, 8, 8}}, "", {}}, numbered_classes(2));
+  EXPECT_THAT(train(), HasSubstr("a_label.nii.gz"));
+}
+
 TEST_F(BadData, NamesTheSampleThatLacksItsLabel) {
   fs::remove(path("b", "label"));
   EXPECT_THAT(train(), HasSubstr("b"));
+}
+
+/// No file may grow beyond `bytes` while it lives: what a full disk looks like to a program. Child processes inherit it.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    handler_ = ::signal(SIGXFSZ, SIG_IGN);
+  }
+  ~FileSizeLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    ::signal(SIGXFSZ, handler_);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+ private:
+  rlimit before_{};
+  sighandler_t handler_ = SIG_DFL;
+};
+
+TEST(FullDisk, EndsTrainingWithOneLineAndNoHalfCheckpoint) {
+  const fs::path folder = fresh_folder("full_disk");
+  const FileSizeLimit limit(16 * 1024);
+  const std::string err = failure(folder, tiny_quickstart("run", {"trainer.overlays=0"}), 1);
+  EXPECT_THAT(err, HasSubstr("error[io]"));
+  EXPECT_THAT(err, HasSubstr("free space"));
+  EXPECT_FALSE(fs::exists(folder / "run/checkpoints/last/state.yaml"));
+  EXPECT_THAT(read_file(folder / "run/run.json"), HasSubstr("\"failed\""));
 }
 
 TEST(LightProgram, DoesNotLoadLibTorch) {
@@ -129,8 +169,14 @@ TEST(Summary, StatesThePublishedSizes) {
 
 TEST(Describe, ListsComponentsAndTheirFields) {
   const fs::path folder = fresh_folder("describe");
-  EXPECT_THAT(run_program({"describe"}, folder).out, HasSubstr("heads/segmentation.cc"));
-  EXPECT_THAT(run_program({"describe", "head", "segmentation"}, folder).out, HasSubstr("num_classes"));
+  const std::string all = run_program({"describe"}, folder).out;
+  for (const char* name : {"optimizer", "adamw", "jaccard2", "cube_symmetry"}) EXPECT_THAT(all, HasSubstr(name));
+  const std::string head = run_program({"describe", "head", "segmentation"}, folder).out;
+  EXPECT_THAT(head, HasSubstr("heads/segmentation.cc"));
+  EXPECT_THAT(head, HasSubstr("num_classes"));
+  EXPECT_THAT(run_program({"describe", "optimizer"}, folder).out, HasSubstr("nesterov"));
+  EXPECT_THAT(run_program({"describe", "task"}, folder).out, HasSubstr("sampling.class_balanced"));
+  EXPECT_THAT(run_program({"describe", "--json"}, folder).out, HasSubstr("\"smooth\""));
   EXPECT_THAT(failure(folder, {"describe", "head", "segmentatoin"}, 2), HasSubstr("did you mean 'segmentation'"));
 }
 

@@ -116,6 +116,33 @@ TEST_F(Compose, NumbersTheJobsOfASweep) {
             "MULTIRUN");
 }
 
+TEST_F(Compose, TellsTheJobsOfOneSweepFromThoseOfAnother) {
+  SweepPlan plan = compose_sweep(request({"optimizer=adam,sgd", "seed=1"}));
+  const fs::path folder = folder_ / "job";
+  EXPECT_NO_THROW(check_same_words(plan.jobs[0], folder)) << "nothing is there yet";
+  write_run_files(plan.jobs[0].composition, folder);
+  EXPECT_NO_THROW(check_same_words(plan.jobs[0], folder));
+  try {
+    check_same_words(plan.jobs[1], folder);
+    FAIL();
+  } catch (const ConfigError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("expected optimizer=sgd, got optimizer=adam"));
+  }
+}
+
+TEST_F(Compose, RefusesGroupsOfHydraItself) {
+  write("experiment/launcher.yaml", "# @package _global_\ndefaults:\n- override /hydra/launcher: joblib\n");
+  for (const char* word : {"hydra/launcher=joblib", "+hydra/sweeper=ax", "experiment=launcher"}) {
+    try {
+      compose(request({word}));
+      FAIL() << word;
+    } catch (const ConfigError& error) {
+      EXPECT_EQ(error.category(), "group_not_found");
+      EXPECT_THAT(error.what(), HasSubstr("Hydra's own groups"));
+    }
+  }
+}
+
 TEST_F(Compose, SearchesAStoredRunAlone) {
   EXPECT_EQ(default_search_path(folder_, "config", "/nowhere/bin/triptych").size(), 1U);
   EXPECT_EQ(default_search_path(folder_, "other", "/nowhere/bin/triptych").size(), 2U);

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "framework/core/file.h"
+#include "framework/learn/checkpoint.h"
+#include "tests/app/program.h"
+
+namespace triptych {
+namespace {
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::fresh_folder;
+using testing::run_program;
+using testing::tiny_quickstart;
+
+std::vector<std::string> tiny_sweep(std::vector<std::string> more) {
+  more.insert(more.begin(), {"-m", "hydra.sweep.dir=sweep"});
+  std::vector<std::string> words = tiny_quickstart("unused", more);
+  std::erase_if(words, [](const std::string& word) { return word.starts_with("hydra.run.dir"); });
+  return words;
+}
+
+TEST(Sweep, RunsEveryCombinationAndTabulatesIt) {
+  const fs::path folder = fresh_folder("sweep");
+  const std::vector<std::string> words = tiny_sweep({"seed=1,2", "optimizer.lr=1e-3,1e-2", "--jobs", "2"});
+  const auto finished = run_program(words, folder);
+  ASSERT_EQ(finished.code, 0) << finished.err;
+  EXPECT_TRUE(fs::exists(folder / "sweep/multirun.yaml"));
+  for (const char* job : {"0", "1", "2", "3"}) EXPECT_TRUE(fs::exists(folder / "sweep" / job / ".hydra/overrides.yaml")) << job;
+  const std::string table = read_file(folder / "sweep/results.md");
+  EXPECT_THAT(table, HasSubstr("seed=2 optimizer.lr=0.01"));
+  EXPECT_THAT(table, Not(HasSubstr("experiment=quickstart"))) << "words that all jobs share say nothing";
+  EXPECT_THAT(read_file(folder / "sweep/results.json"), HasSubstr("implant/iou/mean"));
+
+  const auto again = run_program(words, folder);
+  EXPECT_EQ(again.code, 0);
+  EXPECT_THAT(again.err, HasSubstr("job 3 was done before"));
+
+  const auto other = run_program(tiny_sweep({"seed=3,4", "optimizer.lr=1e-3,1e-2"}), folder);
+  EXPECT_EQ(other.code, 2);
+  EXPECT_THAT(other.err, HasSubstr("job of other words, expected seed=3, got seed=1"));
+}
+
+TEST(Sweep, GoesOnWhenAJobFailsAndSaysSo) {
+  const fs::path folder = fresh_folder("sweep_failure");
+  const auto finished = run_program(tiny_sweep({"optimizer.lr=1e30,1e-3", "hydra.sweep.subdir=${hydra.job.num}_lr"}), folder);
+  EXPECT_EQ(finished.code, 1);
+  EXPECT_THAT(finished.err, HasSubstr("job 0 ended with exit code 1: optimizer.lr=1e+30"));
+  EXPECT_THAT(finished.err, HasSubstr("job 1 ended with exit code 0"));
+  EXPECT_THAT(read_file(folder / "sweep/0_lr/run.json"), HasSubstr("\"failed\""));
+}
+
+TEST(Sweep, RefusesJobsThatShareAFolder) {
+  const fs::path folder = fresh_folder("sweep_folder");
+  const auto finished = run_program(tiny_sweep({"seed=1,2", "hydra.sweep.subdir=all"}), folder);
+  EXPECT_EQ(finished.code, 2);
+  EXPECT_THAT(finished.err, HasSubstr("jobs 0 and 1 would both write 'sweep/all'"));
+  EXPECT_FALSE(fs::exists(folder / "sweep"));
+}
+
+TEST(Sweep, FinishesAfterAKillAsIfNothingHadHappened) {
+  const fs::path folder = fresh_folder("sweep_kill");
+  const std::vector<std::string> words = tiny_sweep({"seed=1,2", "trainer.max_steps=60", "trainer.validate_every=60"});
+  const pid_t process = testing::start_program(words, folder);
+  for (int i = 0; i < 600 && !fs::exists(folder / "sweep/1/checkpoints/last/state.yaml"); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  ::kill(process, SIGKILL);
+  if (testing::wait_for(process) == 0) GTEST_SKIP() << "the sweep was faster than the kill";
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  EXPECT_THAT(read_file(folder / "sweep/1/run.json"), Not(HasSubstr("\"done\""))) << "a job ends with its sweep";
+
+  const auto again = run_program(words, folder);
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_THAT(again.err, HasSubstr("job 0 was done before"));
+  EXPECT_THAT(again.err, HasSubstr("continuing sweep/1"));
+  ASSERT_EQ(run_program(tiny_quickstart("whole", {"seed=2", "trainer.max_steps=60", "trainer.validate_every=60"}), folder).code, 0);
+  EXPECT_EQ(weights_checksum(folder / "sweep/1/checkpoints/last"), weights_checksum(folder / "whole/checkpoints/last"));
+}
+
+}  // namespace
+}  // namespace triptych
