@@ -120,7 +120,7 @@ class SegmentationTask final : public Task {
   }
 
   std::vector<RoleBinding> roles() const override {
-    return {{"image", config_.roles.at("image"), true}, {"label", config_.roles.at("label"), true}};
+    return {{"image", config_.roles.at("image"), true}, {"label", config_.roles.at("label"), true, true}};
   }
 
   std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const override {

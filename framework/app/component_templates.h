@@ -144,7 +144,7 @@ class CLASS final : public Task {
   CLASS(const Config& config, const TaskContext& context) : config_(config), context_(context), losses_(config.losses) {}
 
   std::vector<RoleBinding> roles() const override {
-    return {{"image", config_.roles.at("image"), true}, {"target", config_.roles.at("target"), true}};
+    return {{"image", config_.roles.at("image"), true}, {"target", config_.roles.at("target"), true, true}};
   }
   std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const override {
     return losses_(prediction.value, batch.at("target").data, LossContext{});

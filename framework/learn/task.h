@@ -59,6 +59,8 @@ class Task {
 
   /// Roles that training reads, bound to entries of the dataset.
   virtual std::vector<RoleBinding> roles() const = 0;
+  /// The role whose grid the sampler cuts slices and patches from; "" = the first of roles() that has a grid.
+  virtual std::string reference_role() const { return ""; }
   virtual std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const = 0;
   virtual std::unique_ptr<MetricAccumulator> metrics() const = 0;
   /// Name of the metric that stands for the task in model selection.

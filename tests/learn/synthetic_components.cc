@@ -193,7 +193,7 @@ class ClassifyTask final : public Task {
     void visit(auto& field) { field("picture", picture, "entry of the image"); }
   };
   ClassifyTask(const Config& config, const TaskContext& context) : config_(config), context_(context) {}
-  std::vector<RoleBinding> roles() const override { return {{"image", config_.picture}, {"label", "label"}}; }
+  std::vector<RoleBinding> roles() const override { return {{"image", config_.picture}, {"label", "label", true, true}}; }
   std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const override {
     const auto options = torch::nn::functional::CrossEntropyFuncOptions().ignore_index(-1);
     return {{"entropy", torch::nn::functional::cross_entropy(prediction.value, batch.at("label").data.squeeze(1), options)}};
@@ -221,7 +221,7 @@ class RestoreTask final : public Task {
     void visit(auto&) {}
   };
   RestoreTask(const Config&, const TaskContext& context) : context_(context) {}
-  std::vector<RoleBinding> roles() const override { return {{"image", "picture"}, {"clean", "clean"}}; }
+  std::vector<RoleBinding> roles() const override { return {{"image", "picture"}, {"clean", "clean", true, true}}; }
   std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const override {
     const at::Tensor own = prediction.value.index_select(0, torch::tensor(batch.at("clean").items));
     return {{"square", torch::mse_loss(own, batch.at("clean").data)}, {"absolute", torch::l1_loss(own, batch.at("clean").data)}};
