@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
+#include <span>
 
 #include "framework/core/error.h"
 #include "framework/core/nn.h"
@@ -20,12 +21,36 @@ class SegmentationMetrics final : public MetricAccumulator {
     confusion_.add(prediction.value.argmax(1), batch.at("label").data.squeeze(1));
   }
 
-  void add_volume(const at::Tensor& predicted, const at::Tensor& reference, const Geometry& geometry) override {
-    confusion_.add(predicted, reference);
+  void add_volume(const Prediction& predicted, const Geometry& grid, const Sample& reference) override {
+    const at::Tensor labels = predicted.value[0];
+    const at::Tensor& truth = reference.at("label").data;
+    confusion_.add(labels, truth);
     for (std::int64_t label = 1; label < classes_.size(); ++label) {
-      const SurfaceDistance distance = surface_distance(predicted[0] == label, reference[0] == label, geometry);
+      const SurfaceDistance distance = surface_distance(labels[0] == label, truth[0] == label, grid);
       hd95_[static_cast<std::size_t>(label)].add(distance.hd95);
       average_[static_cast<std::size_t>(label)].add(distance.average);
+    }
+  }
+
+  /// [K * K counts, then sum and count of each class' hd95 and average distance].
+  std::vector<double> state() const override {
+    std::vector<double> numbers(confusion_.counts().begin(), confusion_.counts().end());
+    for (const std::vector<Mean>* means : {&hd95_, &average_}) {
+      for (const Mean& mean : *means) numbers.insert(numbers.end(), {mean.sum, static_cast<double>(mean.count)});
+    }
+    return numbers;
+  }
+
+  void merge(const std::vector<double>& state) override {
+    const std::size_t counts = confusion_.counts().size();
+    TRIPTYCH_ASSERT(state.size() == counts + 2 * (hd95_.size() + average_.size()));
+    confusion_.add_counts(std::span(state).first(counts));
+    const double* number = state.data() + counts;
+    for (std::vector<Mean>* means : {&hd95_, &average_}) {
+      for (Mean& mean : *means) {
+        mean.sum += *number++;
+        mean.count += static_cast<std::int64_t>(*number++);
+      }
     }
   }
 
@@ -120,7 +145,7 @@ class SegmentationTask final : public Task {
   }
 
   std::vector<RoleBinding> roles() const override {
-    return {{"image", config_.roles.at("image"), true}, {"label", config_.roles.at("label"), true}};
+    return {{"image", config_.roles.at("image"), true}, {"label", config_.roles.at("label"), true, true}};
   }
 
   std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const override {

@@ -113,8 +113,13 @@ namespace {
 class CLASSMetrics final : public MetricAccumulator {
  public:
   void add(const Prediction& prediction, const Batch& batch) override { add_pair(prediction.value, batch.at("target").data); }
-  void add_volume(const at::Tensor& predicted, const at::Tensor& reference, const Geometry&) override {
-    add_pair(predicted, reference);
+  void add_volume(const Prediction& predicted, const Geometry&, const Sample& reference) override {
+    add_pair(predicted.value[0], reference.at("target").data);
+  }
+  std::vector<double> state() const override { return {sum_, static_cast<double>(voxels_)}; }
+  void merge(const std::vector<double>& state) override {
+    sum_ += state.at(0);
+    voxels_ += static_cast<std::int64_t>(state.at(1));
   }
   std::vector<MetricValue> values() const override {
     return {{"mae", voxels_ > 0 ? sum_ / static_cast<double>(voxels_) : std::nan(""), Direction::kLowerIsBetter}};
@@ -145,7 +150,7 @@ class CLASS final : public Task {
   CLASS(const Config& config, const TaskContext& context) : config_(config), context_(context) {}
 
   std::vector<RoleBinding> roles() const override {
-    return {{"image", config_.roles.at("image"), true}, {"target", config_.roles.at("target"), true}};
+    return {{"image", config_.roles.at("image"), true}, {"target", config_.roles.at("target"), true, true}};
   }
   std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const override {
     return {{"absolute", (prediction.value - batch.at("target").data).abs().mean()}};

@@ -14,16 +14,51 @@ std::string only_task(const Experiment& experiment) {
   throw usage_error(fmt::format("task: the run has several tasks; name one of: {}", join(keys)));
 }
 
-/// The modality of the role `image`: from the data set when it is at hand, else the only one that the model knows.
-std::string image_modality(const Experiment& experiment, const ExperimentTask& task) {
-  for (const RoleBinding& role : task.task->roles()) {
-    if (role.role != "image" || task.dataset == nullptr) continue;
-    for (const SampleSpec& sample : task.dataset->samples()) {
-      if (const EntrySpec* entry = sample.find(role.entry)) return entry->modality;
-    }
+/// What the data set says of an entry; nullptr when neither is at hand.
+const EntrySpec* find_entry(const ExperimentTask& task, const std::string& name) {
+  if (task.dataset == nullptr) return nullptr;
+  for (const SampleSpec& sample : task.dataset->samples()) {
+    if (const EntrySpec* entry = sample.find(name)) return entry;
   }
-  const auto& channels = experiment.channels();
-  return channels.size() == 1 ? channels.begin()->first : "";
+  return nullptr;
+}
+
+/// The required roles that are no targets. Modalities come from the data set when it is at hand, else from the model when it
+/// knows only one.
+std::vector<InputRole> input_roles(const Experiment& experiment, const ExperimentTask& task) {
+  const std::map<std::string, std::int64_t>& channels = experiment.channels();
+  const std::string reference = task.task->reference_role();
+  std::vector<InputRole> inputs;
+  for (const RoleBinding& role : task.task->roles()) {
+    if (role.target || !role.required) continue;
+    const EntrySpec* entry = find_entry(task, role.entry);
+    if (entry != nullptr && entry->kind != EntryKind::kIntensity) {
+      throw usage_error(fmt::format("task '{}': its role '{}' holds a {}; whole volumes are predicted from images only", task.key,
+                                    role.role, kind_text(entry->kind)));
+    }
+    InputRole input{role.role, channels.size() == 1 ? channels.begin()->first : "", 1};
+    if (entry != nullptr) input.modality = entry->modality;
+    const auto found = channels.find(input.modality);
+    if (found != channels.end()) input.channels = found->second;
+    inputs.insert(role.role == reference ? inputs.begin() : inputs.end(), input);
+  }
+  if (inputs.empty()) throw usage_error(fmt::format("task '{}': none of its roles is an image to predict from", task.key));
+  return inputs;
+}
+
+Batch whole_batch(const std::vector<InputRole>& inputs, const std::map<std::string, InputImage>& images) {
+  Batch batch;
+  batch.ids = {"volume"};
+  for (const InputRole& input : inputs) {
+    const InputImage& image = images.at(input.role);
+    BatchEntry entry;
+    entry.data = image.store->tensor().unsqueeze(0);
+    entry.items = {0};
+    entry.geometry = {image.geometry};
+    entry.modality = input.modality;
+    batch.entries.emplace(input.role, std::move(entry));
+  }
+  return batch;
 }
 
 }  // namespace
@@ -33,7 +68,22 @@ std::filesystem::path TrainedTask::scratch() const {
 }
 
 VolumePredictor TrainedTask::predictor() const {
-  return {classifier_network(experiment->model(), key, modality, experiment->device()), infer()};
+  const std::shared_ptr<Task> component = task().task;
+  const auto activate = [component](const Prediction& prediction) { return component->activate(prediction); };
+  return {volume_network(experiment->model(), key, inputs.front().modality, inputs.front().channels, experiment->device(), activate),
+          infer()};
+}
+
+PredictedVolume TrainedTask::predict(const std::map<std::string, InputImage>& images, MemoryBudget& budget) const {
+  const VolumePrediction way = task().task->volume_prediction();
+  if (way == VolumePrediction::kGlobal) {
+    return predictor().predict_whole(whole_batch(inputs, images), inputs.front().role, budget, scratch());
+  }
+  if (way == VolumePrediction::kBlocks && experiment->model().column().slab() != 0) {
+    throw model_error(fmt::format("task '{}' is predicted in blocks: expected a 3D backbone, got one of slices", key));
+  }
+  const InputImage& image = images.at(inputs.front().role);
+  return predictor().predict(*image.store, image.geometry, budget, scratch());
 }
 
 TrainedTask open_task(const std::string& run,
@@ -47,10 +97,7 @@ TrainedTask open_task(const std::string& run,
   TrainedTask trained;
   trained.experiment = load_experiment(open_run(run, checkpoint), changes);
   trained.key = task.empty() ? only_task(*trained.experiment) : trained.experiment->task(task).key;
-  trained.modality = image_modality(*trained.experiment, trained.task());
-  const auto& channels = trained.experiment->channels();
-  const auto found = channels.find(trained.modality);
-  trained.channels = found == channels.end() ? 1 : found->second;
+  trained.inputs = input_roles(*trained.experiment, trained.task());
   return trained;
 }
 

@@ -11,6 +11,7 @@
 #include "framework/config/fields.h"
 #include "framework/core/error.h"
 #include "framework/core/file.h"
+#include "framework/core/suggest.h"
 #include "framework/image/resample.h"
 
 namespace triptych::app {
@@ -32,15 +33,14 @@ struct PredictConfig {
     field("run", run, "run directory of a training", config::Need::kRequired);
     field("task", task, "task of the run; may be left out when there is one");
     field("checkpoint", checkpoint, "which weights", config::OneOf{"best", "last"});
-    field("input", input, "input.image=<file>: any readable volume, a folder of slices, or file.h5:/dataset", config::Need::kRequired);
-    field("output", output, "file for the labels, or a folder for everything in infer.outputs", config::Need::kRequired);
+    field("input", input, "input.<role>=<file> for each image that the task reads, e.g. input.image: any readable volume, a folder of slices, or file.h5:/dataset", config::Need::kRequired);
+    field("output", output, "file for the labels or the predicted image, or a folder for everything in infer.outputs", config::Need::kRequired);
     field("spacing", spacing, "voxel size in mm [x, y, z] for files that state none");
     field("device", device, "device; empty = as in training");
     field("threads", threads, "threads; 0 = all cores", config::AtLeast{0});
     field("infer", infer, "keys of the group `infer` that differ from the training's, e.g. infer.planes=9");
   }
   void validate(config::Problems& problems) const {
-    if (!input.contains("image")) problems.add("input", "expects input.image=<file>");
     if (!spacing.empty() && spacing.size() != 3) problems.add("spacing", "expects three values [x, y, z] in mm");
   }
 };
@@ -63,6 +63,30 @@ at::Tensor class_values(const at::Tensor& indices, const ClassTable& classes) {
   return identity ? indices : at::tensor(values).index_select(0, indices.flatten().to(at::kLong)).view_as(indices);
 }
 
+/// The images that the task reads, from the files that were given for its roles.
+std::map<std::string, InputVolume> read_inputs(const PredictConfig& config, const TrainedTask& trained, MemoryBudget& budget) {
+  std::vector<std::string> roles;
+  for (const InputRole& input : trained.inputs) roles.push_back(input.role);
+  for (const auto& [role, file] : config.input) {
+    if (std::find(roles.begin(), roles.end(), role) != roles.end()) continue;
+    throw usage_error(fmt::format("input.{}: task '{}' reads no such role{}", role, trained.key, did_you_mean(role, roles)),
+                      "it reads: " + join(roles));
+  }
+  ReadOptions options;
+  if (!config.spacing.empty()) options.spacing_mm = Eigen::Vector3d(config.spacing[0], config.spacing[1], config.spacing[2]);
+  const HarmoniseConfig harmonise = harmonise_of(trained.experiment->node(), trained.task().setup.dataset);
+  std::map<std::string, InputVolume> volumes;
+  for (const InputRole& input : trained.inputs) {
+    const auto file = config.input.find(input.role);
+    if (file == config.input.end()) {
+      throw usage_error(fmt::format("input: task '{}' reads the roles {}; '{}' is missing", trained.key, join(roles), input.role),
+                        fmt::format("input.{}=<file>", input.role));
+    }
+    volumes.emplace(input.role, read_input(file->second, options, harmonise, input.channels, budget, trained.scratch()));
+  }
+  return volumes;
+}
+
 void write_maps(const fs::path& folder, const std::vector<std::string>& outputs, const FusedVolume& fused, const InputVolume& input) {
   const auto wanted = [&](const char* name) { return std::find(outputs.begin(), outputs.end(), name) != outputs.end(); };
   const auto write = [&](const char* name, const at::Tensor& data) {
@@ -73,35 +97,49 @@ void write_maps(const fs::path& folder, const std::vector<std::string>& outputs,
   if (wanted("disagreement")) write("disagreement", plane_disagreement(fused.votes->tensor()));
 }
 
+void write_classes(const PredictConfig& config, const TrainedTask& trained, const FusedVolume& fused, const InputVolume& input) {
+  const ClassTable& classes = trained.task().task->context().classes;
+  const Volume labels = on_input_grid(class_values(fused.labels->tensor(), classes), input, Interpolation::kNearest);
+  if (!file_extension(config.output).empty()) {
+    write_labels(config.output, labels, classes);
+    return;
+  }
+  const fs::path folder = config.output;
+  write_labels((folder / "labels.nii.gz").string(), labels, classes);
+  write_maps(folder, trained.infer().outputs, fused, input);
+}
+
+void write_values(const PredictConfig& config, const VolumeStore& values, const InputVolume& input) {
+  const bool to_file = !file_extension(config.output).empty();
+  const std::string file = to_file ? config.output : (fs::path(config.output) / "prediction.nii.gz").string();
+  write_volume(file, on_input_grid(values.tensor(), input, Interpolation::kLinear));
+}
+
+bool labels_alone(const InferConfig& infer) { return infer.outputs == std::vector<std::string>{"labels"}; }
+
 }  // namespace
 
 int predict(const CommandLine& command) {
   const auto config = config::read<PredictConfig>(words_to_node(command));
   apply_threads(config.threads);
   const TrainedTask trained = open_task(config.run, config.checkpoint, config.task, config.device, config.infer);
-  const InferConfig& infer = trained.infer();
-  const bool to_file = !file_extension(config.output).empty();
-  if (to_file && infer.outputs != std::vector<std::string>{"labels"}) {
+  if (!file_extension(config.output).empty() && !labels_alone(trained.infer())) {
     throw usage_error("output: a folder is expected for infer.outputs other than [labels], got the file '" + config.output + "'");
   }
-  ReadOptions options;
-  if (!config.spacing.empty()) options.spacing_mm = Eigen::Vector3d(config.spacing[0], config.spacing[1], config.spacing[2]);
-
-  MemoryBudget budget(bytes_from_text(infer.memory));
-  const HarmoniseConfig harmonise = harmonise_of(trained.experiment->node(), trained.task().setup.dataset);
-  const InputVolume input = read_input(config.input.at("image"), options, harmonise, trained.channels, budget, trained.scratch());
-  const FusedVolume fused = trained.predictor().predict(*input.store, input.geometry, budget, trained.scratch());
-  const ClassTable& classes = trained.task().task->context().classes;
-  const Volume labels = on_input_grid(class_values(fused.labels->tensor(), classes), input, Interpolation::kNearest);
-  if (to_file) {
-    write_labels(config.output, labels, classes);
-    std::printf("%s\n", config.output.c_str());
-    return 0;
+  MemoryBudget budget(bytes_from_text(trained.infer().memory));
+  const std::map<std::string, InputVolume> volumes = read_inputs(config, trained, budget);
+  std::map<std::string, InputImage> images;
+  for (const auto& [role, volume] : volumes) images[role] = {volume.store.get(), volume.geometry};
+  const PredictedVolume predicted = trained.predict(images, budget);
+  const InputVolume& reference = volumes.at(trained.inputs.front().role);
+  if (predicted.kind == Prediction::Kind::kLogits) {
+    write_classes(config, trained, predicted.classes, reference);
+  } else if (labels_alone(trained.infer())) {
+    write_values(config, *predicted.values, reference);
+  } else {
+    throw usage_error(fmt::format("infer.outputs: task '{}' predicts no classes", trained.key), "leave infer.outputs at [labels]");
   }
-  const fs::path folder = config.output;
-  write_labels((folder / "labels.nii.gz").string(), labels, classes);
-  write_maps(folder, infer.outputs, fused, input);
-  std::printf("%s\n", folder.c_str());
+  std::printf("%s\n", config.output.c_str());
   return 0;
 }
 

@@ -20,13 +20,13 @@ class Scores {
  public:
   explicit Scores(const Task& task) : task_(task) {}
 
-  void add(const std::string& method, const at::Tensor& predicted, const Entry& reference) {
+  void add(const std::string& method, const Prediction& predicted, const Geometry& grid, const Sample& reference) {
     auto found = std::find_if(rows_.begin(), rows_.end(), [&](const MethodScores& row) { return row.name == method; });
     if (found == rows_.end()) {
       rows_.push_back({method, task_.metrics()});
       found = std::prev(rows_.end());
     }
-    found->metrics->add_volume(predicted, reference.data, reference.geometry);
+    found->metrics->add_volume(predicted, grid, reference);
   }
   std::vector<MethodScores> take() { return std::move(rows_); }
 
@@ -56,41 +56,81 @@ at::Tensor otsu_labels(const at::Tensor& image, const at::Tensor& reference, std
   return labels;
 }
 
-void draw(const fs::path& file, const Entry& image, const at::Tensor& predicted, const Entry& reference, const ClassTable& classes) {
+/// The middle slice of the image, the prediction and what it is compared with (nullptr: nothing on the image's grid).
+void draw(const fs::path& file, const Entry& image, const Prediction& predicted, const Entry* reference, const ClassTable& classes) {
   const std::int64_t middle = image.geometry.shape[0] / 2;
-  std::vector<SliceView> panels;
-  for (const char* name : {"image", "prediction", "reference"}) {
+  const bool labelled = predicted.kind == Prediction::Kind::kLabels;
+  const auto panel = [&](const char* name, const at::Tensor& grey, const at::Tensor& labels) {
     SliceView view;
     view.name = name;
     view.index = static_cast<int>(middle);
     view.count = static_cast<int>(image.geometry.shape[0]);
     view.spacing = {image.geometry.spacing[0], image.geometry.spacing[1], image.geometry.spacing_known};
-    view.image = slice_of(image.data, middle);
-    if (view.name == "prediction") view.labels = label_slice_of(predicted, middle);
-    if (view.name == "reference") view.labels = label_slice_of(reference.data, middle);
-    panels.push_back(std::move(view));
+    view.image = slice_of(grey, middle);
+    if (labels.defined()) view.labels = label_slice_of(labels, middle);
+    return view;
+  };
+  const at::Tensor values = predicted.value[0];
+  std::vector<SliceView> panels = {panel("image", image.data, {})};
+  panels.push_back(labelled ? panel("prediction", image.data, values.to(at::kLong)) : panel("prediction", values, {}));
+  if (reference != nullptr && same_grid(reference->geometry, image.geometry)) {
+    const bool labels = reference->kind == EntryKind::kLabel;
+    panels.push_back(labels ? panel("reference", image.data, reference->data) : panel("reference", reference->data, {}));
   }
-  write_png(file, draw_row(panels, legend_of(classes), {}, file.stem().string()));
+  write_png(file, draw_row(panels, labelled ? legend_of(classes) : std::vector<LegendClass>{}, {}, file.stem().string()));
 }
 
-struct PredictedSample {
-  std::string id;
-  Entry image;
-  Entry reference;
-};
-
-PredictedSample read_sample(const ExperimentTask& task, std::size_t index) {
-  PredictedSample sample;
-  sample.id = task.dataset->samples()[index].id;
+/// A sample's entries of the task's roles, whole. Images are made dense float32.
+Sample read_roles(const ExperimentTask& task, std::size_t index) {
+  const SampleSpec& spec = task.dataset->samples()[index];
+  Sample sample;
+  sample.id = spec.id;
   for (const RoleBinding& role : task.task->roles()) {
-    if (role.role == "image") sample.image = task.dataset->read_all(index, role.entry);
-    if (role.role == "label") sample.reference = task.dataset->read_all(index, role.entry);
+    if (spec.find(role.entry) == nullptr && !role.required) continue;
+    Entry entry = task.dataset->read_all(index, role.entry);
+    if (entry.kind == EntryKind::kIntensity) entry.data = entry.data.to(at::kFloat).contiguous();
+    sample.entries.emplace(role.role, std::move(entry));
   }
-  if (!sample.image.data.defined() || !sample.reference.data.defined()) {
-    throw data_error(fmt::format("task '{}': evaluation of volumes needs the roles image and label", task.key));
-  }
-  sample.image.data = sample.image.data.to(at::kFloat).contiguous();
   return sample;
+}
+
+/// The first target that has a grid, or nullptr.
+const Entry* shown_target(const Task& task, const Sample& sample) {
+  for (const RoleBinding& role : task.roles()) {
+    const Entry* entry = sample.find(role.role);
+    if (role.target && entry != nullptr && entry->kind != EntryKind::kPoints) return entry;
+  }
+  return nullptr;
+}
+
+std::unique_ptr<VolumeStore> stored(const Entry& image, MemoryBudget& budget, const fs::path& scratch) {
+  auto store = std::make_unique<VolumeStore>(image.data.size(0), image.geometry.shape, at::kFloat, budget, scratch);
+  store->tensor().copy_(image.data);
+  return store;
+}
+
+Prediction labels_of(const at::Tensor& labels) { return {Prediction::Kind::kLabels, labels.unsqueeze(0), "", {}}; }
+
+/// Scores Otsu's thresholds and every way of fusing planes; returns the last one.
+Prediction compare_ways(const TrainedTask& trained, const Sample& sample, const VolumeStore& store, MemoryBudget& budget, Scores& scores) {
+  const Entry& image = sample.at(trained.inputs.front().role);
+  const Entry* target = shown_target(*trained.task().task, sample);
+  if (target == nullptr || target->kind != EntryKind::kLabel) {
+    throw usage_error(fmt::format("compare: expected a task with a label as target, got '{}'", trained.key));
+  }
+  const std::int64_t classes = trained.task().task->context().classes.size();
+  scores.add("otsu", labels_of(otsu_labels(image.data, target->data, classes)), image.geometry, sample);
+  Prediction last;
+  for (const NamedLabels& way : trained.predictor().predict_every_way(store, image.geometry, budget, trained.scratch())) {
+    last = labels_of(way.labels->tensor());
+    scores.add(way.name, last, image.geometry, sample);
+  }
+  return last;
+}
+
+std::string method_name(const TrainedTask& trained, const Prediction& predicted) {
+  if (predicted.kind != Prediction::Kind::kLabels || trained.task().task->volume_prediction() == VolumePrediction::kGlobal) return "prediction";
+  return fmt::format("{}-{}", trained.infer().fusion, trained.infer().planes);
 }
 
 }  // namespace
@@ -103,31 +143,27 @@ std::vector<MethodScores> evaluate_split(const TrainedTask& trained, const std::
   if (samples.empty()) throw data_error(fmt::format("data set '{}': the split '{}' has no samples", task.setup.dataset, split));
   if (limit > 0 && static_cast<std::int64_t>(samples.size()) > limit) samples.resize(static_cast<std::size_t>(limit));
 
-  const ClassTable& classes = task.task->context().classes;
-  const InferConfig& infer = trained.infer();
-  const VolumePredictor predictor = trained.predictor();
   Scores scores(*task.task);
   Progress progress("evaluate", static_cast<std::int64_t>(samples.size()));
   for (std::size_t i = 0; i < samples.size(); ++i) {
-    const PredictedSample sample = read_sample(task, samples[i]);
-    MemoryBudget budget(bytes_from_text(infer.memory));
-    VolumeStore store(sample.image.data.size(0), sample.image.geometry.shape, at::kFloat, budget, trained.scratch());
-    store.tensor().copy_(sample.image.data);
-    at::Tensor shown;
-    const auto score = [&](const std::string& method, const at::Tensor& labels) {
-      shown = labels.to(at::kLong);
-      scores.add(method, shown, sample.reference);
-    };
-    if (compare) {
-      score("otsu", otsu_labels(sample.image.data, sample.reference.data, classes.size()));
-      for (const NamedLabels& way : predictor.predict_every_way(store, sample.image.geometry, budget, trained.scratch())) {
-        score(way.name, way.labels->tensor());
-      }
-    } else {
-      const FusedVolume fused = predictor.predict(store, sample.image.geometry, budget, trained.scratch());
-      score(fmt::format("{}-{}", infer.fusion, infer.planes), fused.labels->tensor());
+    const Sample sample = read_roles(task, samples[i]);
+    const Entry& image = sample.at(trained.inputs.front().role);
+    MemoryBudget budget(bytes_from_text(trained.infer().memory));
+    std::map<std::string, std::unique_ptr<VolumeStore>> stores;
+    std::map<std::string, InputImage> images;
+    for (const InputRole& input : trained.inputs) {
+      const Entry& entry = sample.at(input.role);
+      stores[input.role] = stored(entry, budget, trained.scratch());
+      images[input.role] = {stores[input.role].get(), entry.geometry};
     }
-    draw(pictures / (sample.id + ".png"), sample.image, shown, sample.reference, classes);
+    Prediction shown;
+    if (compare) {
+      shown = compare_ways(trained, sample, *stores.at(trained.inputs.front().role), budget, scores);
+    } else {
+      shown = trained.predict(images, budget).prediction();
+      scores.add(method_name(trained, shown), shown, image.geometry, sample);
+    }
+    draw(pictures / (sample.id + ".png"), image, shown, shown_target(*task.task, sample), task.task->context().classes);
     progress.update(static_cast<std::int64_t>(i) + 1, sample.id);
   }
   return scores.take();

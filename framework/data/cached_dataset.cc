@@ -30,7 +30,8 @@ at::Tensor packed_labels(const at::Tensor& labels) {
 }
 
 Entry region_of(const Entry& whole, const Region& region) {
-  if (whole.kind == EntryKind::kPoints || whole.kind == EntryKind::kProjections) return whole;
+  if (whole.kind == EntryKind::kPoints) return whole;
+  if (whole.kind == EntryKind::kProjections) return detector_rows(whole, region);
   Entry result = whole;
   for (std::size_t i = 0; i < 3; ++i) {
     result.data = result.data.narrow(static_cast<std::int64_t>(i) + 1, region.start[i], region.size[i]);

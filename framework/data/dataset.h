@@ -43,7 +43,7 @@ class Dataset {
   virtual std::vector<std::size_t> split(const std::string& name) const = 0;
 
   /// Reads `region` (tensor order [D, H, W], inside the entry's grid) of an entry. The result's geometry is the cropped one.
-  /// Points and projections ignore the region. Throws data_error or io_error naming sample and file.
+  /// Points ignore the region; projections give the detector rows of its D axis, see detector_rows. Throws data_error or io_error naming sample and file.
   virtual Entry read(std::size_t sample, const std::string& entry, const Region& region) const = 0;
 
   /// Classes of the label entries; empty when there are none.

@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/grid_map.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include <Eigen/LU>
 
 #include "framework/core/error.h"
 
 namespace triptych {
 
+Eigen::Vector3d GridMap::bend(const Eigen::Vector3d& output_index) const {
+  if (!elastic) return Eigen::Vector3d::Zero();
+  if (!elastic_place) return elastic->at(output_index);
+  return elastic_place->matrix.inverse() * elastic->at(elastic_place->matrix * output_index + elastic_place->offset);
+}
+
 Eigen::Vector3d GridMap::input_from_output(const Eigen::Vector3d& index) const {
-  if (!elastic) return matrix * index + offset;
-  return matrix * (index + elastic->at(index)) + offset;
+  return matrix * (index + bend(index)) + offset;
 }
 
 Eigen::Vector3d GridMap::output_from_input(const Eigen::Vector3d& index) const {
@@ -18,7 +26,7 @@ Eigen::Vector3d GridMap::output_from_input(const Eigen::Vector3d& index) const {
   // x = target - u(x) contracts: u changes by less than x does wherever the deformation has no folds.
   Eigen::Vector3d x = target;
   for (int i = 0; i < 200; ++i) {
-    const Eigen::Vector3d next = target - elastic->at(x);
+    const Eigen::Vector3d next = target - bend(x);
     const double change = (next - x).norm();
     x = next;
     if (change < 1e-9) break;
@@ -40,7 +48,7 @@ Eigen::Matrix3d GridMap::world_jacobian(const Eigen::Vector3d& output_index) con
     constexpr double kStep = 1e-3;
     for (int axis = 0; axis < 3; ++axis) {
       const Eigen::Vector3d step = kStep * Eigen::Vector3d::Unit(axis);
-      deformation.col(axis) += (elastic->at(output_index + step) - elastic->at(output_index - step)) / (2.0 * kStep);
+      deformation.col(axis) += (bend(output_index + step) - bend(output_index - step)) / (2.0 * kStep);
     }
   }
   // d input_world / d output_world, inverted.
@@ -67,6 +75,53 @@ GridMap permuted_axes(const Geometry& input, const std::array<int, 3>& order, co
   }
   map.output.origin = input.world_from_index(input_centre) - map.output.step_mm() * output_centre;
   return map;
+}
+
+namespace {
+
+/// The axis (x, y, z) of `grid` that runs most nearly along a direction of the world.
+Eigen::Index axis_along(const Geometry& grid, const Eigen::Vector3d& direction) {
+  Eigen::Index axis = 0;
+  (grid.direction.transpose() * direction).cwiseAbs().maxCoeff(&axis);
+  return axis;
+}
+
+double size_of(const Geometry& grid, Eigen::Index axis) { return static_cast<double>(grid.shape[static_cast<std::size_t>(2 - axis)]); }
+
+Eigen::Vector3d centre_index(const Geometry& grid) {
+  return 0.5 * (Eigen::Vector3d(size_of(grid, 0), size_of(grid, 1), size_of(grid, 2)) - Eigen::Vector3d::Ones());
+}
+
+Eigen::Vector3d centre_mm(const Geometry& grid) { return grid.world_from_index(centre_index(grid)); }
+
+}  // namespace
+
+GridMap on_grid(const GridMap& map, const Geometry& grid) {
+  GridMap own;
+  own.input = grid;
+  own.output = map.output;
+  // d input_world / d output_world of the affine part.
+  const Eigen::Matrix3d world = map.input.step_mm() * map.matrix * map.output.step_mm().inverse();
+  for (int axis = 0; axis < 3; ++axis) {
+    const Eigen::Vector3d content = world * map.output.direction.col(axis);
+    const Eigen::Index in = axis_along(grid, content), reference = axis_along(map.input, content);
+    own.output.spacing[axis] = map.output.spacing[axis] * grid.spacing[in] / map.input.spacing[reference];
+    const double size = size_of(map.output, axis) * size_of(grid, in) / size_of(map.input, reference);
+    own.output.shape[static_cast<std::size_t>(2 - axis)] = std::max<std::int64_t>(1, std::llround(size));
+    own.smoothing_sigma[static_cast<std::size_t>(2 - in)] = map.smoothing_sigma[static_cast<std::size_t>(2 - reference)];
+  }
+  const Eigen::Vector3d centre = centre_mm(map.output) + world.inverse() * (centre_mm(grid) - centre_mm(map.input));
+  own.output.origin = centre - own.output.step_mm() * centre_index(own.output);
+
+  // index of `grid` <- index of map.input <- index of map.output <- own output index
+  const Eigen::Matrix3d to_map = map.output.step_mm().inverse() * own.output.step_mm();
+  const Eigen::Vector3d to_map_offset = map.output.index_from_world(own.output.origin);
+  const Eigen::Matrix3d from_map = grid.step_mm().inverse() * map.input.step_mm();
+  own.matrix = from_map * map.matrix * to_map;
+  own.offset = from_map * (map.matrix * to_map_offset + map.offset) + grid.index_from_world(map.input.origin);
+  own.elastic = map.elastic;
+  if (map.elastic) own.elastic_place = GridMap::ElasticPlace{to_map, to_map_offset};
+  return own;
 }
 
 GridMap cut_out(const Geometry& input, const Region& region) {

@@ -39,6 +39,7 @@ Batch make_batch(const Loader::Source& source, const std::vector<Item>& items) {
   for (const Item& item : items) {
     samples.push_back(read_item(*source.dataset, item, source.roles, source.slab));
     if (source.transforms != nullptr) (*source.transforms)(samples.back(), RandomStream(source.seed, {item.draw}));
+    if (source.slab > 1) keep_central_slices(samples.back(), source.roles);
   }
   return collate(samples);
 }

@@ -11,17 +11,34 @@
 
 namespace triptych {
 
-/// Which dataset entry plays which role of a task.
+/// Which dataset entry plays which role of a task, and what of it an item gets.
 struct RoleBinding {
+  enum class Extent {
+    kRegion,    ///< the item's region; the entry lies on the reference grid, projections give their detector rows
+    kWorldBox,  ///< the voxels of the entry's own grid over the region's box in the world
+    kWhole,     ///< everything, e.g. the moving image of a pair
+  };
   std::string role;   ///< e.g. "image"
   std::string entry;  ///< e.g. "srct"
   bool required = true;
+  bool target = false;  ///< what the prediction is compared with: of a slab, the central slice
+  Extent extent = Extent::kRegion;
+
+  bool operator==(const RoleBinding&) const = default;
 };
 
-/// Reads the entries of an item. Its region is meant in the grid of the first role that has one; entries on the same grid
-/// are cut alike, entries on another grid in another frame (the moving image of a pair), points and projections are read
-/// whole. Where the region sticks out, slabs repeat their edge slice; patches repeat the edge of images and mark labels -1.
+/// Position in `roles` of the first whose entry has a grid (anything but points); that one carries the item's region.
+/// roles.size() when none has.
+std::size_t reference_role(const SampleSpec& sample, const std::vector<RoleBinding>& roles);
+
+/// Reads the entries of an item, turned so that the slicing axis is D (of a world box: the entry's axis that runs along it).
+/// Its region is meant in the grid of the reference role. Points are read whole. Where a region sticks out, slabs repeat
+/// their edge slice; patches repeat the edge of images and mark labels -1. Targets are as thick as the slab: see
+/// keep_central_slices. Throws geometry_error for a kRegion entry on another grid and for a world box outside its grid.
 Sample read_item(const Dataset& dataset, const Item& item, const std::vector<RoleBinding>& roles, std::int64_t slab);
+
+/// Cuts the targets of a slab down to its central slice. After the transforms, which move images and targets on one grid.
+void keep_central_slices(Sample& sample, const std::vector<RoleBinding>& roles);
 
 /// Produces batches in step order from worker threads through a bounded queue.
 ///

@@ -155,10 +155,10 @@ void fill_whole_taps(const GridMap& map, std::int64_t d, std::int64_t h, std::ve
 void fill_taps(const GridMap& map, std::int64_t d, std::int64_t h, std::vector<Eigen::Vector3d>& bend, std::vector<Tap>& taps) {
   const auto y = static_cast<double>(h);
   const auto z = static_cast<double>(d);
-  if (map.elastic) map.elastic->row(y, z, bend);
+  if (map.elastic && !map.elastic_place) map.elastic->row(y, z, bend);
   for (std::size_t w = 0; w < taps.size(); ++w) {
     Eigen::Vector3d index(static_cast<double>(w), y, z);
-    if (map.elastic) index += bend[w];
+    if (map.elastic) index += map.elastic_place ? map.bend(index) : bend[w];
     taps[w] = tap_at(map.matrix * index + map.offset, map.input.shape);
   }
 }
@@ -212,6 +212,21 @@ void move_points(const GridMap& map, Entry& entry) {
   entry.geometry = map.output;
 }
 
+/// Entries of one frame on one grid.
+struct GridMoves {
+  const GridMap* frame_map;
+  GridMap map;
+  std::vector<Move> entries;
+};
+
+GridMoves& moves_on_grid(std::vector<GridMoves>& moves, const GridMap& frame_map, const Geometry& grid) {
+  for (GridMoves& group : moves) {
+    if (group.frame_map == &frame_map && same_grid(group.map.input, grid)) return group;
+  }
+  const bool same = same_grid(frame_map.input, grid);
+  return moves.emplace_back(GridMoves{&frame_map, same ? frame_map : on_grid(frame_map, grid), {}});
+}
+
 const GridMap* map_of(const std::map<std::string, GridMap>& maps, const std::string& frame) {
   const auto found = maps.find(frame);
   return found == maps.end() ? nullptr : &found->second;
@@ -225,28 +240,27 @@ LabelOutside label_outside_from_text(const std::string& text) {
   throw ConfigError("schema", fmt::format("label_outside: expected ignore or edge, got '{}'", text));
 }
 
+bool moves_frame(const std::vector<std::string>& frames, const std::string& frame) {
+  return frames.empty() || std::find(frames.begin(), frames.end(), frame) != frames.end();
+}
+
 std::map<std::string, Geometry> frame_grids(const Sample& sample,
                                             const std::vector<std::string>& frames,
                                             const std::string& transform) {
   std::map<std::string, Geometry> grids;
-  std::map<std::string, std::string> first_entry;
   std::map<std::string, Geometry> point_grids;
   for (const auto& [name, entry] : sample.entries) {
-    if (!frames.empty() && std::find(frames.begin(), frames.end(), entry.frame) == frames.end()) continue;
+    if (!moves_frame(frames, entry.frame)) continue;
     if (entry.kind == EntryKind::kProjections) {
       throw data_error(fmt::format("sample {}: transform '{}' cannot move the projections '{}'", sample.id, transform, name),
                        "list the frames to move under `frames`");
     }
     if (entry.kind == EntryKind::kPoints) {
       point_grids.emplace(entry.frame, entry.geometry);
-      continue;
-    }
-    const auto [found, added] = grids.emplace(entry.frame, entry.geometry);
-    if (added) {
-      first_entry[entry.frame] = name;
+    } else if (name == sample.reference) {
+      grids.insert_or_assign(entry.frame, entry.geometry);
     } else {
-      check_same_grid(found->second, fmt::format("sample {}: transform '{}': '{}'", sample.id, transform, first_entry[entry.frame]),
-                      entry.geometry, "'" + name + "'");
+      grids.emplace(entry.frame, entry.geometry);
     }
   }
   grids.merge(point_grids);  // a frame that holds only points moves with the grid that they were marked on
@@ -264,7 +278,7 @@ std::map<std::string, Geometry> frame_grids(const Sample& sample,
 }
 
 void move_entries(Sample& sample, const std::map<std::string, GridMap>& maps, LabelOutside outside) {
-  std::map<std::string, std::vector<Move>> moves;
+  std::vector<GridMoves> moves;
   for (auto& [name, entry] : sample.entries) {
     const GridMap* map = map_of(maps, entry.frame);
     if (entry.kind == EntryKind::kPoints) {
@@ -277,7 +291,7 @@ void move_entries(Sample& sample, const std::map<std::string, GridMap>& maps, La
       move.target = map_of(maps, entry.target_frame);
     }
     if (map != nullptr) {
-      moves[entry.frame].push_back(move);
+      moves_on_grid(moves, *map, entry.geometry).entries.push_back(move);
     } else if (move.target != nullptr) {
       // Only the far ends of the vectors move: an identity on the field's own grid.
       std::vector<Move> alone{move};
@@ -286,7 +300,7 @@ void move_entries(Sample& sample, const std::map<std::string, GridMap>& maps, La
       move_grid_entries(identity, alone, outside);
     }
   }
-  for (auto& [frame, list] : moves) move_grid_entries(maps.at(frame), list, outside);
+  for (GridMoves& group : moves) move_grid_entries(group.map, group.entries, outside);
 }
 
 }  // namespace triptych

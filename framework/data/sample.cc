@@ -56,4 +56,14 @@ Entry sliced_along(const Entry& entry, int axis) {
   return result;
 }
 
+Entry detector_rows(const Entry& projections, const Region& region) {
+  const bool parallel = projections.scan != nullptr && projections.scan->beam == ScanGeometry::Beam::kParallel;
+  const Index3& shape = projections.geometry.shape;
+  if (!parallel || projections.data.size(1) != shape[0] || region.size[0] == shape[0]) return projections;
+  Entry result = projections;
+  result.data = projections.data.narrow(1, region.start[0], region.size[0]);
+  result.geometry = projections.geometry.cropped({{region.start[0], 0, 0}, {region.size[0], shape[1], shape[2]}});
+  return result;
+}
+
 }  // namespace triptych

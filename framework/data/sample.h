@@ -42,7 +42,7 @@ struct ScanGeometry {
 struct Entry {
   EntryKind kind = EntryKind::kIntensity;
   at::Tensor data;
-  Geometry geometry;  ///< grid of the data; of points: the grid they were marked on
+  Geometry geometry;  ///< grid of the data; of points: the grid they were marked on; of projections: to reconstruct on
   std::string modality;
   std::string frame = "world";
   std::string target_frame;
@@ -56,6 +56,7 @@ using TransformParameters = std::map<std::string, std::vector<double>>;
 /// A missing target is absent, never zero.
 struct Sample {
   std::string id;
+  std::string reference;  ///< the entry whose grid an item's region and the sizes in transforms are meant in; may be ""
   std::map<std::string, Entry> entries;
   std::vector<std::pair<std::string, TransformParameters>> history;  ///< transforms applied, in order
 
@@ -71,6 +72,9 @@ struct Sample {
 Entry sliced_along(const Entry& entry, int axis);
 /// The geometry of a grid whose axes are reordered as sliced_along does.
 Geometry sliced_along(const Geometry& geometry, int axis);
+/// The detector rows of projections that a region's D axis names. A parallel beam's rows [C, rows, ...] belong to the D
+/// slices of the grid to reconstruct on one by one; other beams and other row counts stay whole.
+Entry detector_rows(const Entry& projections, const Region& region);
 /// Tensor axis order of the three slicing axes: out axis i is in axis kSliceOrder[axis][i].
 inline constexpr int kSliceOrder[3][3] = {{0, 1, 2}, {1, 0, 2}, {2, 0, 1}};
 

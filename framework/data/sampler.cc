@@ -2,13 +2,14 @@
 #include "framework/data/sampler.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include "framework/core/error.h"
 #include "framework/core/random.h"
 #include "framework/core/suggest.h"
+#include "framework/data/epoch_order.h"
 #include "framework/data/label_scan.h"
 
 namespace triptych {
@@ -16,59 +17,22 @@ namespace {
 
 constexpr std::size_t kVoxelsPerClass = 2000;
 
-/// A random order of 0 .. count - 1 that is computed place by place, so that nothing has to be remembered between steps.
-class EpochOrder {
- public:
-  EpochOrder(std::int64_t count, std::uint64_t seed, std::int64_t epoch)
-      : count_(count), key_(mix_keys(seed, {hash_name("epoch"), static_cast<std::uint64_t>(epoch)})) {
-    if (count > kListed) {
-      half_bits_ = (std::bit_width(static_cast<std::uint64_t>(count - 1)) + 1) / 2;
-      return;
-    }
-    order_.resize(static_cast<std::size_t>(count));
-    std::iota(order_.begin(), order_.end(), 0);
-    RandomStream random(key_);
-    for (std::int64_t i = count - 1; i > 0; --i) {  // Fisher-Yates
-      std::swap(order_[static_cast<std::size_t>(i)], order_[static_cast<std::size_t>(random.integer(i + 1))]);
-    }
-  }
-
-  std::int64_t operator[](std::int64_t place) const {
-    if (!order_.empty()) return order_[static_cast<std::size_t>(place)];
-    // A Feistel network permutes a power of four; walking along its cycles until an element below `count` is met
-    // permutes 0 .. count - 1 (Black and Rogaway, 2002).
-    auto value = static_cast<std::uint64_t>(place);
-    do {
-      value = feistel(value);
-    } while (value >= static_cast<std::uint64_t>(count_));
-    return static_cast<std::int64_t>(value);
-  }
-
- private:
-  static constexpr std::int64_t kListed = 4096;  ///< small orders are shuffled outright: Feistel networks mix them poorly
-
-  std::uint64_t feistel(std::uint64_t value) const {
-    const std::uint64_t mask = (std::uint64_t{1} << half_bits_) - 1;
-    std::uint64_t left = value >> half_bits_;
-    std::uint64_t right = value & mask;
-    for (std::uint64_t round = 0; round < 6; ++round) {
-      const std::uint64_t mixed = left ^ (mix_keys(key_, {round, right}) & mask);
-      left = right;
-      right = mixed;
-    }
-    return left << half_bits_ | right;
-  }
-
-  std::int64_t count_;
-  std::uint64_t key_;
-  int half_bits_ = 0;
-  std::vector<std::int64_t> order_;
-};
+using ClassVoxels = std::vector<std::pair<std::size_t, std::vector<Index3>>>;  ///< sample, positions
 
 struct SliceRef {
   std::size_t sample;  ///< place in the sampler's list of samples
   int axis;
   std::int64_t slice;
+};
+
+/// Items that share batches.
+struct Pool {
+  std::vector<std::size_t> training;                   ///< items of an epoch: places in the list of slices, or of samples
+  std::vector<std::vector<std::size_t>> class_slices;  ///< for each class that occurs: places in the list of slices
+  std::vector<ClassVoxels> class_voxels;
+
+  std::int64_t size() const { return static_cast<std::int64_t>(training.size()); }
+  bool has_classes() const { return !class_slices.empty() || !class_voxels.empty(); }
 };
 
 void check_config(const SamplingConfig& config, const std::string& label) {
@@ -85,6 +49,11 @@ void check_config(const SamplingConfig& config, const std::string& label) {
   }
 }
 
+/// Class-balanced draws before `draw`; they are spread evenly, so that this is known without counting.
+std::int64_t balanced_before(std::int64_t draw, double fraction) {
+  return static_cast<std::int64_t>(std::floor(static_cast<double>(draw) * fraction));
+}
+
 }  // namespace
 
 struct Sampler::Index {
@@ -94,23 +63,24 @@ struct Sampler::Index {
   SamplingConfig config;
   std::uint64_t seed = 0;
 
-  std::vector<SliceRef> slices;                        ///< every slice
-  std::vector<std::size_t> training;                   ///< items of an epoch: places in `slices`, or in `samples`
-  std::vector<std::vector<std::size_t>> class_slices;  ///< for each class that occurs: places in `slices`
-  std::vector<std::vector<std::pair<std::size_t, std::vector<Index3>>>> class_voxels;  ///< per class: sample, positions
+  std::vector<SliceRef> slices;  ///< every slice
+  std::vector<Pool> pools;
 
-  void list_slices();
-  void list_patches();
-  void apply_labels(const std::vector<LabelSummary>& labels);
+  void list_slices(Pool& all);
+  void list_patches(Pool& all) const;
+  void apply_labels(const std::vector<LabelSummary>& labels, Pool& all) const;
+  void split(Pool all, const StackKey& stack);
 
   Region slice_region(const SliceRef& ref) const;
   Index3 patch_counts(std::size_t sample) const;
   Region patch_at(std::size_t sample, const Index3& corner) const;
   Item plain(std::size_t entry, RandomStream& random) const;
-  Item balanced(RandomStream& random) const;
+  Item balanced(const Pool& pool, RandomStream& random) const;
+  std::vector<Item> one_pool_items(std::int64_t step, std::int64_t batch_size) const;
+  std::vector<Item> pooled_items(std::int64_t step, std::int64_t batch_size) const;
 };
 
-void Sampler::Index::list_slices() {
+void Sampler::Index::list_slices(Pool& all) {
   for (std::size_t s = 0; s < samples.size(); ++s) {
     bool any = false;
     for (const std::int64_t axis : config.axes) {
@@ -126,19 +96,19 @@ void Sampler::Index::list_slices() {
                        "add 0 to sampling.axes");
     }
   }
-  training.resize(slices.size());
-  std::iota(training.begin(), training.end(), 0);
+  all.training.resize(slices.size());
+  std::iota(all.training.begin(), all.training.end(), 0);
 }
 
-void Sampler::Index::list_patches() {
+void Sampler::Index::list_patches(Pool& all) const {
   // A sample appears as often as disjoint patches would fill it, so that large samples are not seen less per voxel.
   for (std::size_t s = 0; s < samples.size(); ++s) {
     const Index3 counts = config.items == "patches" ? patch_counts(s) : Index3{1, 1, 1};
-    training.insert(training.end(), static_cast<std::size_t>(counts[0] * counts[1] * counts[2]), s);
+    all.training.insert(all.training.end(), static_cast<std::size_t>(counts[0] * counts[1] * counts[2]), s);
   }
 }
 
-void Sampler::Index::apply_labels(const std::vector<LabelSummary>& labels) {
+void Sampler::Index::apply_labels(const std::vector<LabelSummary>& labels, Pool& all) const {
   const auto classes = static_cast<std::size_t>(dataset->classes().size());
   if (config.items == "slices") {
     std::vector<std::size_t> kept;
@@ -159,21 +129,52 @@ void Sampler::Index::apply_labels(const std::vector<LabelSummary>& labels) {
         if (label.present[axis][static_cast<std::size_t>(ref.slice) * classes + c] != 0) of_class[c].push_back(i);
       }
     }
-    training = std::move(kept);
+    all.training = std::move(kept);
     std::erase_if(of_class, [](const auto& places) { return places.empty(); });
-    class_slices = std::move(of_class);
+    all.class_slices = std::move(of_class);
   } else {
     for (std::size_t c = 1; c < classes; ++c) {
-      std::vector<std::pair<std::size_t, std::vector<Index3>>> found;
+      ClassVoxels found;
       for (std::size_t s = 0; s < labels.size(); ++s) {
         if (!labels[s].voxels.empty() && !labels[s].voxels[c].empty()) found.emplace_back(s, labels[s].voxels[c]);
       }
-      if (!found.empty()) class_voxels.push_back(std::move(found));
+      if (!found.empty()) all.class_voxels.push_back(std::move(found));
     }
   }
-  if (config.class_balanced > 0.0 && class_slices.empty() && class_voxels.empty()) {
+  if (config.class_balanced > 0.0 && !all.has_classes()) {
     throw data_error("class-balanced sampling: the labels of the split hold background only", "set sampling.class_balanced to 0");
   }
+}
+
+void Sampler::Index::split(Pool all, const StackKey& stack) {
+  std::map<std::string, std::size_t> pool_of_key;
+  std::map<std::pair<std::size_t, int>, std::size_t> pool_of_place;  // by sample and axis
+  const auto pool_at = [&](std::size_t sample, int axis, const Region& region) {
+    const auto [place, added] = pool_of_place.emplace(std::pair(sample, axis), 0);
+    if (!added) return place->second;
+    Index3 size;
+    for (std::size_t i = 0; i < 3; ++i) size[i] = region.size[static_cast<std::size_t>(kSliceOrder[axis][i])];
+    const std::string key = stack ? stack(dataset->samples()[samples[sample]], size) : "";
+    place->second = pool_of_key.emplace(key, pools.size()).first->second;
+    if (place->second == pools.size()) pools.emplace_back();
+    return place->second;
+  };
+  const auto pool_of = [&](std::size_t entry) {
+    if (config.items == "slices") return pool_at(slices[entry].sample, slices[entry].axis, slice_region(slices[entry]));
+    return pool_at(entry, 0, config.items == "volumes" ? Region{{0, 0, 0}, shapes[entry]} : patch_at(entry, {0, 0, 0}));
+  };
+  for (const std::size_t entry : all.training) pools[pool_of(entry)].training.push_back(entry);
+  for (const std::vector<std::size_t>& places : all.class_slices) {
+    std::map<std::size_t, std::vector<std::size_t>> parts;
+    for (const std::size_t entry : places) parts[pool_of(entry)].push_back(entry);
+    for (auto& [pool, part] : parts) pools[pool].class_slices.push_back(std::move(part));
+  }
+  for (const ClassVoxels& places : all.class_voxels) {
+    std::map<std::size_t, ClassVoxels> parts;
+    for (const auto& found : places) parts[pool_of(found.first)].push_back(found);
+    for (auto& [pool, part] : parts) pools[pool].class_voxels.push_back(std::move(part));
+  }
+  std::erase_if(pools, [](const Pool& pool) { return pool.training.empty(); });
 }
 
 Region Sampler::Index::slice_region(const SliceRef& ref) const {
@@ -212,39 +213,86 @@ Item Sampler::Index::plain(std::size_t entry, RandomStream& random) const {
   return {samples[entry], patch_at(entry, corner), 0, 0};
 }
 
-Item Sampler::Index::balanced(RandomStream& random) const {
+Item Sampler::Index::balanced(const Pool& pool, RandomStream& random) const {
   const auto pick = [&random](const auto& list) -> const auto& {
     return list[static_cast<std::size_t>(random.integer(static_cast<std::int64_t>(list.size())))];
   };
-  if (config.items == "slices") return plain(pick(pick(class_slices)), random);
-  const auto& [sample, voxels] = pick(pick(class_voxels));
+  if (config.items == "slices") return plain(pick(pick(pool.class_slices)), random);
+  const auto& [sample, voxels] = pick(pick(pool.class_voxels));
   if (config.items == "volumes") return plain(sample, random);
   Index3 corner = pick(voxels);
   for (std::size_t i = 0; i < 3; ++i) corner[i] -= config.patch[i] / 2;
   return {samples[sample], patch_at(sample, corner), 0, 0};
 }
 
+std::vector<Item> Sampler::Index::one_pool_items(std::int64_t step, std::int64_t batch_size) const {
+  const Pool& pool = pools.front();
+  std::vector<Item> items;
+  std::int64_t epoch = -1;
+  std::unique_ptr<EpochOrder> order;
+  for (std::int64_t draw = step * batch_size; draw < (step + 1) * batch_size; ++draw) {
+    RandomStream random(seed, {hash_name("item"), static_cast<std::uint64_t>(draw)});
+    const std::int64_t before = balanced_before(draw, config.class_balanced);
+    if (balanced_before(draw + 1, config.class_balanced) > before) {
+      items.push_back(balanced(pool, random));
+    } else {
+      const std::int64_t place = draw - before;
+      if (place / pool.size() != epoch) {
+        epoch = place / pool.size();
+        order = std::make_unique<EpochOrder>(pool.size(), seed, epoch);
+      }
+      items.push_back(plain(pool.training[static_cast<std::size_t>((*order)[place % pool.size()])], random));
+    }
+    items.back().draw = static_cast<std::uint64_t>(draw);
+  }
+  return items;
+}
+
+std::vector<Item> Sampler::Index::pooled_items(std::int64_t step, std::int64_t batch_size) const {
+  const auto batches_of = [&](const Pool& pool) { return (pool.size() + batch_size - 1) / batch_size; };
+  std::int64_t batches = 0;
+  for (const Pool& pool : pools) batches += batches_of(pool);
+  const std::int64_t epoch = step / batches;
+  std::int64_t batch = EpochOrder(batches, mix_keys(seed, {hash_name("batches")}), epoch)[step % batches];
+  std::size_t p = 0;
+  for (; batch >= batches_of(pools[p]); ++p) batch -= batches_of(pools[p]);
+  const Pool& pool = pools[p];
+  const EpochOrder order(pool.size(), mix_keys(seed, {hash_name("pool"), p}), epoch);
+  std::vector<Item> items;
+  for (std::int64_t i = 0; i < batch_size; ++i) {
+    const std::int64_t draw = step * batch_size + i;
+    RandomStream random(seed, {hash_name("item"), static_cast<std::uint64_t>(draw)});
+    const bool wanted = balanced_before(draw + 1, config.class_balanced) > balanced_before(draw, config.class_balanced);
+    const std::int64_t place = order[(batch * batch_size + i) % pool.size()];
+    items.push_back(wanted && pool.has_classes() ? balanced(pool, random)
+                                                 : plain(pool.training[static_cast<std::size_t>(place)], random));
+    items.back().draw = static_cast<std::uint64_t>(draw);
+  }
+  return items;
+}
+
 Sampler::Sampler(std::shared_ptr<const Dataset> dataset,
                  std::vector<std::size_t> samples,
                  SamplingConfig config,
-                 std::string image,
+                 std::string reference,
                  std::string label,
-                 std::uint64_t seed) {
+                 std::uint64_t seed,
+                 const StackKey& stack) {
   check_config(config, label);
   if (samples.empty()) throw data_error("sampler: the split has no samples", "check `train`, `validation` and `test` of the data set");
   auto index = std::make_shared<Index>();
   for (const std::size_t sample : samples) {
     const SampleSpec& spec = dataset->samples().at(sample);
-    const EntrySpec* entry = spec.find(image);
+    const EntrySpec* entry = spec.find(reference);
     if (entry == nullptr) {
       std::vector<std::string> names;
       for (const EntrySpec& known : spec.entries) names.push_back(known.name);
-      throw data_error(fmt::format("sample {}: no entry '{}'{}", spec.id, image, did_you_mean(image, names)),
+      throw data_error(fmt::format("sample {}: no entry '{}'{}", spec.id, reference, did_you_mean(reference, names)),
                        "it has: " + join(names));
     }
     const EntrySpec* target = label.empty() ? nullptr : spec.find(label);
     if (target != nullptr) {
-      check_same_grid(entry->geometry, fmt::format("sample {}: '{}'", spec.id, image), target->geometry, "'" + label + "'");
+      check_same_grid(entry->geometry, fmt::format("sample {}: '{}'", spec.id, reference), target->geometry, "'" + label + "'");
     }
     index->shapes.push_back(entry->geometry.shape);
   }
@@ -252,49 +300,33 @@ Sampler::Sampler(std::shared_ptr<const Dataset> dataset,
   index->samples = std::move(samples);
   index->config = config;
   index->seed = seed;
+  Pool all;
   if (config.items == "slices") {
-    index->list_slices();
+    index->list_slices(all);
   } else {
-    index->list_patches();
+    index->list_patches(all);
   }
   if (config.class_balanced > 0.0 || (config.min_foreground > 0.0 && config.items == "slices")) {
     const std::size_t voxels = config.items == "slices" ? 1 : kVoxelsPerClass;
-    index->apply_labels(scan_labels(*dataset, index->samples, label, voxels, seed));
+    index->apply_labels(scan_labels(*dataset, index->samples, label, voxels, seed), all);
   }
-  if (index->training.empty()) {
+  if (all.training.empty()) {
     throw data_error(fmt::format("sampler: no slice has a foreground fraction of {}", config.min_foreground),
                      "lower sampling.min_foreground");
   }
+  index->split(std::move(all), stack);
   index_ = std::move(index);
 }
 
-std::int64_t Sampler::size() const { return static_cast<std::int64_t>(index_->training.size()); }
+std::int64_t Sampler::size() const {
+  std::int64_t size = 0;
+  for (const Pool& pool : index_->pools) size += pool.size();
+  return size;
+}
 
 std::vector<Item> Sampler::step_items(std::int64_t step, std::int64_t batch_size) const {
   TRIPTYCH_ASSERT(step >= 0 && batch_size >= 1);
-  const Index& index = *index_;
-  const double fraction = index.config.class_balanced;
-  std::vector<Item> items;
-  std::int64_t epoch = -1;
-  std::unique_ptr<EpochOrder> order;
-  for (std::int64_t draw = step * batch_size; draw < (step + 1) * batch_size; ++draw) {
-    RandomStream random(index.seed, {hash_name("item"), static_cast<std::uint64_t>(draw)});
-    // Balanced draws are spread evenly, so that the number of plain ones before this is known without counting.
-    const auto balanced_before = static_cast<std::int64_t>(std::floor(static_cast<double>(draw) * fraction));
-    const auto balanced_after = static_cast<std::int64_t>(std::floor(static_cast<double>(draw + 1) * fraction));
-    if (balanced_after > balanced_before) {
-      items.push_back(index.balanced(random));
-    } else {
-      const std::int64_t plain = draw - balanced_before;
-      if (plain / size() != epoch) {
-        epoch = plain / size();
-        order = std::make_unique<EpochOrder>(size(), index.seed, epoch);
-      }
-      items.push_back(index.plain(index.training[static_cast<std::size_t>((*order)[plain % size()])], random));
-    }
-    items.back().draw = static_cast<std::uint64_t>(draw);
-  }
-  return items;
+  return index_->pools.size() == 1 ? index_->one_pool_items(step, batch_size) : index_->pooled_items(step, batch_size);
 }
 
 std::vector<Item> Sampler::all_items(std::int64_t limit) const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,23 +38,32 @@ struct Item {
   std::uint64_t draw = 0;   ///< global number of the draw; with seed it names the item's random stream
 };
 
-/// Draws items. Stateless: the items of a global step depend on (seed, step) alone, so resuming needs only the step, and
-/// each of several ranks can take its slice of the same global batch.
+/// Names what the items of one batch must have in common; `item_size` [D, H, W] as read, slicing axis first.
+using StackKey = std::function<std::string(const SampleSpec& sample, const Index3& item_size)>;
+
+/// Draws items. Stateless: the items of a global step depend on (seed, step, batch size) alone, so resuming needs only the
+/// step, and each of several ranks can take its slice of the same global batch.
+///
+/// Where `stack` tells items apart (slices of a volume with unequal sides, several modalities), every batch holds items of one
+/// key: an epoch is a random order of all keys' batches, and the last batch of a key starts its items again.
 class Sampler {
  public:
-  /// `image` and `label` name entries; `label` may be "" (then class balancing is refused). `samples` are the split's indices.
+  /// `reference` names the entry whose grid regions are meant in; `label` may be "" (then class balancing is refused).
+  /// `samples` are the split's indices. Without `stack` any items share a batch.
   Sampler(std::shared_ptr<const Dataset> dataset,
           std::vector<std::size_t> samples,
           SamplingConfig config,
-          std::string image,
+          std::string reference,
           std::string label,
-          std::uint64_t seed);
+          std::uint64_t seed,
+          const StackKey& stack = {});
 
   /// Items of training step `step` (0-based), `batch_size` of them; every item once before any item twice (an epoch),
   /// except for the class-balanced fraction.
   std::vector<Item> step_items(std::int64_t step, std::int64_t batch_size) const;
   /// All items in fixed order, for validation; at most `limit` evenly spread ones when limit > 0.
   std::vector<Item> all_items(std::int64_t limit = 0) const;
+  /// Items of an epoch.
   std::int64_t size() const;
 
  private:

@@ -23,4 +23,9 @@ void TransformChain::operator()(Sample& sample, const RandomStream& random) cons
   }
 }
 
+Index3 TransformChain::size_after(Index3 size, const std::string& frame) const {
+  for (const Step& step : steps_) size = step.transform->size_after(size, frame);
+  return size;
+}
+
 }  // namespace triptych

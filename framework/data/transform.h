@@ -18,6 +18,9 @@ class Transform {
   /// Random decisions for this sample; deterministic transforms return {}.
   virtual TransformParameters draw(const Sample& sample, RandomStream& random) const = 0;
   virtual void apply(Sample& sample, const TransformParameters& parameters) const = 0;
+  /// Size [D, H, W] of an entry of `size` in `frame` afterwards. Needed where a size changes, so that items which can be
+  /// stacked are known before they are read.
+  virtual Index3 size_after(const Index3& size, const std::string& /*frame*/) const { return size; }
 };
 
 using TransformRegistry = config::Registry<Transform>;
@@ -29,6 +32,8 @@ class TransformChain {
   explicit TransformChain(const std::vector<config::Node>& configs);
   /// Draws and applies each in turn, each with its own derived stream, and records the parameters in the sample's history.
   void operator()(Sample& sample, const RandomStream& random) const;
+  /// Size [D, H, W] that an entry of `size` in `frame` has after all of them.
+  Index3 size_after(Index3 size, const std::string& frame) const;
   bool empty() const { return steps_.empty(); }
 
  private:

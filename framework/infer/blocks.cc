@@ -22,52 +22,31 @@ struct Block {
   std::array<std::vector<float>, 3> weights;
 };
 
-void add_block(const Block& block, const at::Tensor& probabilities, VoteAccumulator& receiver) {
-  const Index3& shape = receiver.config().shape;
-  const auto scale = static_cast<float>(receiver.scale());
-  const float* p = probabilities.data_ptr<float>();
-  const std::int64_t rows = block.size[0] * block.size[1], classes = receiver.config().classes;
-  parallel_for(classes * rows, kRowGrain, [&](std::int64_t begin, std::int64_t end) {
+void add_block(const Block& block, const at::Tensor& predicted, VolumeAccumulator& receiver) {
+  const Index3& shape = receiver.shape();
+  const float* p = predicted.data_ptr<float>();
+  const std::int64_t rows = block.size[0] * block.size[1];
+  parallel_for(receiver.channels() * rows, kRowGrain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
-      const std::int64_t k = row / rows, d = row % rows / block.size[1], h = row % block.size[1];
-      const float row_weight = scale * block.weights[0][static_cast<std::size_t>(d)] * block.weights[1][static_cast<std::size_t>(h)];
-      std::uint16_t* sums = receiver.sums() + k * receiver.voxels() +
-                            ((block.start[0] + d) * shape[1] + block.start[1] + h) * shape[2] + block.start[2];
-      const float* values = p + row * block.size[2];
-      for (std::int64_t w = 0; w < block.size[2]; ++w) {
-        const float value = std::clamp(values[w], 0.0F, 1.0F) * row_weight * block.weights[2][static_cast<std::size_t>(w)];
-        sums[w] = static_cast<std::uint16_t>(sums[w] + static_cast<std::uint16_t>(value + 0.5F));
-      }
+      const std::int64_t d = row % rows / block.size[1], h = row % block.size[1];
+      const float row_weight = block.weights[0][static_cast<std::size_t>(d)] * block.weights[1][static_cast<std::size_t>(h)];
+      const std::int64_t first = ((block.start[0] + d) * shape[1] + block.start[1] + h) * shape[2] + block.start[2];
+      const std::span<const float> values(p + row * block.size[2], static_cast<std::size_t>(block.size[2]));
+      receiver.add_weighted(row / rows, first, values, row_weight, block.weights[2].data());
     }
   });
 }
 
-/// The whole volume has been seen once; its vote is the argmax of what the blocks summed up to.
-void count_votes(VoteAccumulator& receiver) {
-  const std::int64_t voxels = receiver.voxels(), classes = receiver.config().classes;
-  parallel_for(voxels, std::int64_t{1} << 16, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t v = begin; v < end; ++v) {
-      ++receiver.counts()[v];
-      if (receiver.votes() == nullptr) continue;
-      std::int64_t best = 0;
-      for (std::int64_t k = 1; k < classes; ++k) {
-        if (receiver.sums()[k * voxels + v] > receiver.sums()[best * voxels + v]) best = k;
-      }
-      ++receiver.votes()[best * voxels + v];
-    }
-  });
-}
-
-at::Tensor classify_block(const at::Tensor& image, const BlockClassifier& classify, std::int64_t classes) {
-  const at::Tensor predicted = classify(image);
-  const std::array<std::int64_t, 5> expected{1, classes, image.size(2), image.size(3), image.size(4)};
+at::Tensor predict_block(const at::Tensor& image, const BlockFunction& predict, std::int64_t channels) {
+  const at::Tensor predicted = predict(image);
+  const std::array<std::int64_t, 5> expected{1, channels, image.size(2), image.size(3), image.size(4)};
   if (predicted.sizes() != at::IntArrayRef(expected)) {
     throw shape_error(fmt::format("prediction of a block: expected shape {}, got {}",
                                   c10::str(at::IntArrayRef(expected)),
                                   c10::str(predicted.sizes())));
   }
   const at::Tensor result = predicted.to(at::kCPU, at::kFloat).contiguous();
-  if (!at::isfinite(result.sum()).item<bool>()) throw numeric_error("prediction of a block: NaN or infinite probability");
+  if (!at::isfinite(result.sum()).item<bool>()) throw numeric_error("prediction of a block: NaN or infinite value");
   return result;
 }
 
@@ -107,9 +86,9 @@ AxisBlocks make_axis_blocks(std::int64_t size, std::int64_t block, double overla
 void run_blocks(const VolumeStore& input,
                 const std::array<std::int64_t, 3>& block,
                 double overlap,
-                const BlockClassifier& classify,
-                VoteAccumulator& receiver) {
-  TRIPTYCH_ASSERT(receiver.config().shape == input.shape());
+                const BlockFunction& predict,
+                VolumeAccumulator& receiver) {
+  TRIPTYCH_ASSERT(receiver.shape() == input.shape());
   receiver.begin_prediction();
   std::array<AxisBlocks, 3> axes;
   std::int64_t total = 1;
@@ -132,14 +111,14 @@ void run_blocks(const VolumeStore& input,
       current.weights[axis] = axes[axis].weights(i);
       image = image.narrow(static_cast<std::int64_t>(axis) + 1, current.start[axis], current.size[axis]);
     }
-    add_block(current, classify_block(image.contiguous().unsqueeze(0), classify, receiver.config().classes), receiver);
+    add_block(current, predict_block(image.contiguous().unsqueeze(0), predict, receiver.channels()), receiver);
     if (index % (rows * columns) == rows * columns - 1) {
       input.release_pages();
       receiver.release_pages();
     }
     progress.update(index + 1);
   }
-  count_votes(receiver);
+  receiver.end_weighted();
   progress.finish();
 }
 

@@ -9,12 +9,12 @@
 #include <ATen/core/Tensor.h>
 
 #include "framework/data/volume_store.h"
-#include "framework/infer/vote_accumulator.h"
+#include "framework/infer/volume_accumulator.h"
 
 namespace triptych {
 
-/// Class probabilities of a block: [1, C, D, H, W] float32 -> [1, K, D, H, W]; pads to what the network needs.
-using BlockClassifier = std::function<at::Tensor(const at::Tensor& block)>;
+/// Class probabilities or values of a block: [1, C, D, H, W] float32 -> [1, K, D, H, W]; pads to what the network needs.
+using BlockFunction = std::function<at::Tensor(const at::Tensor& block)>;
 
 /// Blocks of a 3D network along one axis: equal lengths, neighbours overlapping, covering [0, size).
 struct AxisBlocks {
@@ -29,13 +29,13 @@ struct AxisBlocks {
 /// Starts spread evenly; `overlap` is the smallest part of a block that two neighbours share, in [0, 0.5].
 AxisBlocks make_axis_blocks(std::int64_t size, std::int64_t block, double overlap);
 
-/// Predicts `input` [C, D, H, W] block by block and adds weighted probabilities to `receiver` as one prediction (and its
-/// argmax as one vote). At most eight blocks meet in a voxel, so rounding adds at most 8 / 130000. The blocks run in a fixed
-/// order on one thread, and sums are integers, so the result is the same bits everywhere. Shows progress, honours stops.
+/// Predicts `input` [C, D, H, W] block by block and adds the weighted results to `receiver` as one prediction. At most eight
+/// blocks meet in a voxel, so rounding adds at most 8 / 130000 to votes. The blocks run in a fixed order, so the result is the
+/// same bits everywhere. Shows progress, honours stops.
 void run_blocks(const VolumeStore& input,
                 const std::array<std::int64_t, 3>& block,
                 double overlap,
-                const BlockClassifier& classify,
-                VoteAccumulator& receiver);
+                const BlockFunction& predict,
+                VolumeAccumulator& receiver);
 
 }  // namespace triptych

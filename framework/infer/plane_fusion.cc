@@ -18,12 +18,12 @@ namespace triptych {
 namespace {
 
 constexpr double kWeightTolerance = 1e-6;  ///< a neighbour nearer to zero weight than this is not needed
-constexpr std::int64_t kVoteRowGrain = 64;
+constexpr std::int64_t kCarryGrain = 64;
 
 /// A predicted slice until it is carried back.
 struct SlicePrediction {
   SliceWindow window;
-  at::Tensor probabilities;            ///< [rows, columns, K] float32
+  at::Tensor values;                   ///< [rows, columns, K] float32
   std::vector<std::uint8_t> inside;    ///< [rows * columns]
 };
 
@@ -31,22 +31,22 @@ SlicePrediction predict_slice(const Index3& shape,
                               SlabReader& reader,
                               const PlaneSet& planes,
                               std::int64_t slice,
-                              const SliceClassifier& classify,
-                              std::int64_t classes) {
+                              const SliceFunction& predict,
+                              std::int64_t channels) {
   SlicePrediction result;
   result.window = window_in_volume(planes, shape, slice);
   if (result.window.empty()) return result;
   const SliceWindow& window = result.window;
-  const at::Tensor predicted = classify(reader.read(slice, window));
-  const std::array<std::int64_t, 5> expected{1, classes, 1, window.rows, window.columns};
+  const at::Tensor predicted = predict(reader.read(slice, window));
+  const std::array<std::int64_t, 5> expected{1, channels, 1, window.rows, window.columns};
   if (predicted.sizes() != at::IntArrayRef(expected)) {
     throw shape_error(fmt::format("prediction of slice {} along {}: expected shape [1, {}, 1, {}, {}], got {}",
-                                  slice, planes.name, classes, window.rows, window.columns,
+                                  slice, planes.name, channels, window.rows, window.columns,
                                   c10::str(predicted.sizes())));
   }
-  result.probabilities = predicted.to(at::kCPU, at::kFloat).select(2, 0)[0].permute({1, 2, 0}).contiguous();
-  if (!at::isfinite(result.probabilities.sum()).item<bool>()) {
-    throw numeric_error(fmt::format("prediction of slice {} along {}: NaN or infinite probability", slice, planes.name),
+  result.values = predicted.to(at::kCPU, at::kFloat).select(2, 0)[0].permute({1, 2, 0}).contiguous();
+  if (!at::isfinite(result.values.sum()).item<bool>()) {
+    throw numeric_error(fmt::format("prediction of slice {} along {}: NaN or infinite value", slice, planes.name),
                         "the input or the weights hold NaN, or bfloat16 overflows: try infer.precision=float32");
   }
   result.inside = inside_mask(planes, shape, slice, window);
@@ -72,24 +72,32 @@ inline Neighbours neighbours_of(double position) {
 /// [first, first + owned).
 class CarryBack {
  public:
-  CarryBack(const PlaneSet& planes, const Index3& shape, std::int64_t classes, std::span<VoteAccumulator* const> receivers)
-      : planes_(planes), shape_(shape), classes_(classes), receivers_(receivers) {}
+  CarryBack(const PlaneSet& planes, const Index3& shape, std::int64_t channels, std::span<VolumeAccumulator* const> receivers)
+      : planes_(planes), shape_(shape), channels_(channels), receivers_(receivers) {}
 
   void run(std::int64_t first, std::int64_t owned, const std::vector<SlicePrediction>& slices) const {
-    parallel_for(shape_[0] * shape_[1], kVoteRowGrain, [&](std::int64_t begin, std::int64_t end) {
-      std::vector<float> probabilities(static_cast<std::size_t>(classes_));
-      for (std::int64_t row = begin; row < end; ++row) carry_row(row, first, owned, slices, probabilities);
+    parallel_for(shape_[0] * shape_[1], kCarryGrain, [&](std::int64_t begin, std::int64_t end) {
+      CarriedRow carried;
+      for (std::int64_t row = begin; row < end; ++row) carry_row(row, first, owned, slices, carried);
     });
-    for (const VoteAccumulator* receiver : receivers_) receiver->release_pages();
+    for (const VolumeAccumulator* receiver : receivers_) receiver->release_pages();
   }
 
  private:
+  /// Voxels of one row and their values [n, K].
+  struct CarriedRow {
+    std::vector<std::int64_t> voxels;
+    std::vector<float> values;
+  };
+
   /// The voxels (p, r, *) of one row of the volume.
   void carry_row(std::int64_t row,
                  std::int64_t first,
                  std::int64_t owned,
                  const std::vector<SlicePrediction>& slices,
-                 std::vector<float>& probabilities) const {
+                 CarriedRow& carried) const {
+    carried.voxels.clear();
+    carried.values.clear();
     const Eigen::Vector3d start(static_cast<double>(row / shape_[1]), static_cast<double>(row % shape_[1]), 0.0);
     const Eigen::Vector3d offset = start - planes_.origin;
     const double slice_start = offset.dot(planes_.normal), slice_step = planes_.normal[2];
@@ -108,8 +116,11 @@ class CarryBack {
       if (s.low < first || s.low >= first + owned) continue;
       const Neighbours i = neighbours_of(i_start + x * planes_.row[2]);
       const Neighbours j = neighbours_of(j_start + x * planes_.column[2]);
-      if (gather(slices, s, s.low - first, i, j, probabilities)) add_vote(row * shape_[2] + c, probabilities);
+      carried.values.resize((carried.voxels.size() + 1) * static_cast<std::size_t>(channels_), 0.0F);
+      float* values = carried.values.data() + carried.voxels.size() * static_cast<std::size_t>(channels_);
+      if (gather(slices, s, s.low - first, i, j, values)) carried.voxels.push_back(row * shape_[2] + c);
     }
+    for (VolumeAccumulator* receiver : receivers_) receiver->add(carried.voxels, carried.values.data());
   }
 
   /// Trilinear mean of the predictions around a voxel; false if one that is needed does not lie in the volume.
@@ -118,15 +129,15 @@ class CarryBack {
               std::int64_t slice,
               const Neighbours& i,
               const Neighbours& j,
-              std::vector<float>& probabilities) const {
-    std::fill(probabilities.begin(), probabilities.end(), 0.0F);
+              float* sums) const {
+    std::fill_n(sums, channels_, 0.0F);
     for (int ds = 0; ds < 2; ++ds) {
       if (!s.needed[ds]) continue;
       if (slice + ds >= static_cast<std::int64_t>(slices.size())) return false;
       const SlicePrediction& prediction = slices[static_cast<std::size_t>(slice + ds)];
       const SliceWindow& window = prediction.window;
       if (window.empty()) return false;
-      const float* values = prediction.probabilities.data_ptr<float>();
+      const float* values = prediction.values.data_ptr<float>();
       for (int di = 0; di < 2; ++di) {
         for (int dj = 0; dj < 2; ++dj) {
           if (!i.needed[di] || !j.needed[dj]) continue;
@@ -135,49 +146,34 @@ class CarryBack {
           const std::int64_t pixel = y * window.columns + x;
           if (prediction.inside[static_cast<std::size_t>(pixel)] == 0) return false;
           const float weight = s.weight[ds] * i.weight[di] * j.weight[dj];
-          const float* p = values + pixel * classes_;
-          for (std::int64_t k = 0; k < classes_; ++k) probabilities[static_cast<std::size_t>(k)] += weight * p[k];
+          const float* p = values + pixel * channels_;
+          for (std::int64_t k = 0; k < channels_; ++k) sums[k] += weight * p[k];
         }
       }
     }
     return true;
   }
 
-  void add_vote(std::int64_t voxel, const std::vector<float>& probabilities) const {
-    const auto winner = std::max_element(probabilities.begin(), probabilities.end()) - probabilities.begin();
-    for (VoteAccumulator* receiver : receivers_) {
-      const std::int64_t voxels = receiver->voxels();
-      const auto scale = static_cast<float>(receiver->scale());
-      std::uint16_t* sums = receiver->sums() + voxel;
-      for (std::int64_t k = 0; k < classes_; ++k) {
-        const float p = std::clamp(probabilities[static_cast<std::size_t>(k)], 0.0F, 1.0F);
-        sums[k * voxels] = static_cast<std::uint16_t>(sums[k * voxels] + static_cast<std::uint16_t>(p * scale + 0.5F));
-      }
-      ++receiver->counts()[voxel];
-      if (receiver->votes() != nullptr) ++receiver->votes()[winner * voxels + voxel];
-    }
-  }
-
   const PlaneSet& planes_;
   Index3 shape_;
-  std::int64_t classes_;
-  std::span<VoteAccumulator* const> receivers_;
+  std::int64_t channels_;
+  std::span<VolumeAccumulator* const> receivers_;
 };
 
 }  // namespace
 
 void run_plane_set(const PlanePass& pass,
                    const PlaneSet& planes,
-                   const SliceClassifier& classify,
-                   std::span<VoteAccumulator* const> receivers) {
+                   const SliceFunction& predict,
+                   std::span<VolumeAccumulator* const> receivers) {
   TRIPTYCH_ASSERT(!receivers.empty() && pass.slab % 2 == 1);
-  const std::int64_t classes = receivers.front()->config().classes;
-  for (VoteAccumulator* receiver : receivers) {
-    TRIPTYCH_ASSERT(receiver->config().classes == classes && receiver->config().shape == pass.input.shape());
+  const std::int64_t channels = receivers.front()->channels();
+  for (VolumeAccumulator* receiver : receivers) {
+    TRIPTYCH_ASSERT(receiver->channels() == channels && receiver->shape() == pass.input.shape());
     receiver->begin_prediction();
   }
-  const CarryBack carry_back(planes, pass.input.shape(), classes, receivers);
-  const std::int64_t slice_bytes = planes.rows * planes.columns * classes * static_cast<std::int64_t>(sizeof(float));
+  const CarryBack carry_back(planes, pass.input.shape(), channels, receivers);
+  const std::int64_t slice_bytes = planes.rows * planes.columns * channels * static_cast<std::int64_t>(sizeof(float));
   const auto held = static_cast<std::size_t>(std::max<std::int64_t>(2, pass.window_bytes / std::max<std::int64_t>(1, slice_bytes)));
 
   SlabReader reader(pass.input, planes, pass.slab, pass.window_bytes);
@@ -186,7 +182,7 @@ void run_plane_set(const PlanePass& pass,
   std::int64_t first = 0;  // slice index of slices.front()
   for (std::int64_t slice = 0; slice < planes.slices; ++slice) {
     if (stop_requested() != 0) throw Error("stopped", "prediction stopped by a signal");
-    slices.push_back(predict_slice(pass.input.shape(), reader, planes, slice, classify, classes));
+    slices.push_back(predict_slice(pass.input.shape(), reader, planes, slice, predict, channels));
     progress.update(slice + 1);
     const bool last = slice + 1 == planes.slices;
     if (slices.size() < held && !last) continue;

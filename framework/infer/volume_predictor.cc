@@ -8,8 +8,10 @@
 #include <c10/core/InferenceMode.h>
 
 #include "framework/core/error.h"
+#include "framework/core/shape.h"
 #include "framework/core/torch_compat.h"
 #include "framework/infer/blocks.h"
+#include "framework/infer/mean_accumulator.h"
 #include "framework/infer/padding.h"
 #include "framework/model/multi_task_model.h"
 
@@ -24,42 +26,69 @@ VoteAccumulator::Config accumulator(const VolumeStore& input, std::int64_t class
   return {.shape = input.shape(), .classes = classes, .max_predictions = predictions, .votes = votes};
 }
 
+/// One image as a batch of one item.
+Batch image_batch(const VolumeNetwork& network, const at::Tensor& image) {
+  BatchEntry entry;
+  entry.data = image;
+  entry.items = {0};
+  entry.geometry.resize(1);
+  entry.geometry[0].shape = {image.size(2), image.size(3), image.size(4)};
+  entry.modality = network.modality;
+  Batch batch;
+  batch.entries.emplace(network.role, std::move(entry));
+  batch.ids = {"volume"};
+  return batch;
+}
+
+/// The kind of prediction that a small image of zeros gets.
+Prediction::Kind find_kind(const VolumeNetwork& network, std::int64_t image_channels) {
+  const c10::InferenceMode inference;
+  const auto& multiple = network.size_multiple;
+  const std::int64_t depth = network.slab > 0 ? network.slab : 2 * multiple[0];
+  const at::Tensor zeros = at::zeros({1, image_channels, depth, 2 * multiple[1], 2 * multiple[2]}, at::TensorOptions(network.device));
+  return network.predict(image_batch(network, zeros)).kind;
+}
+
+std::unique_ptr<VolumeStore> stored(const at::Tensor& data, MemoryBudget& budget, const std::filesystem::path& scratch) {
+  auto store = std::make_unique<VolumeStore>(data.size(0), Index3{data.size(1), data.size(2), data.size(3)}, data.scalar_type(), budget, scratch);
+  store->tensor().copy_(data);
+  return store;
+}
+
 }  // namespace
 
-ClassifierNetwork classifier_network(MultiTaskModel& model,
-                                     const std::string& task,
-                                     const std::string& modality,
-                                     c10::Device device) {
-  ClassifierNetwork network;
-  network.classes = model.head(task).out_channels();
+VolumeNetwork volume_network(MultiTaskModel& model,
+                             const std::string& task,
+                             const std::string& modality,
+                             std::int64_t image_channels,
+                             c10::Device device,
+                             std::function<at::Tensor(const Prediction&)> activate) {
+  VolumeNetwork network;
+  network.predict = [&model, task](const Batch& batch) { return model.forward(batch, task); };
+  network.activate = std::move(activate);
+  network.channels = model.head(task).out_channels();
   network.slab = model.column().slab();
   network.size_multiple = model.column().size_multiple();
+  network.modality = modality;
   network.device = device;
-  network.logits = [&model, task, modality](const at::Tensor& image) {
-    BatchEntry entry;
-    entry.data = image;
-    entry.items = {0};
-    entry.geometry.resize(1);
-    entry.geometry[0].shape = {image.size(2), image.size(3), image.size(4)};
-    entry.modality = modality;
-    Batch batch;
-    batch.entries.emplace("image", std::move(entry));
-    batch.ids = {"volume"};
-    const Prediction prediction = model.forward(batch, task);
-    if (prediction.kind != Prediction::Kind::kLogits) {
-      throw model_error("task '" + task + "': prediction of labels needs a head that gives logits");
-    }
-    return prediction.value;
-  };
+  const std::vector<std::string> roles = model.head(task).roles();
+  network.role = roles.size() == 1 ? roles.front() : "";
+  if (!network.role.empty()) network.kind = find_kind(network, image_channels);
   return network;
 }
 
-VolumePredictor::VolumePredictor(ClassifierNetwork network, InferConfig config)
-    : network_(std::move(network)), config_(std::move(config)) {
-  TRIPTYCH_ASSERT(network_.logits && network_.classes >= 1);
+Prediction PredictedVolume::prediction() const {
+  const bool labelled = kind == Prediction::Kind::kLogits;
+  const at::Tensor value = (labelled ? classes.labels : values)->tensor().unsqueeze(0);
+  return {labelled ? Prediction::Kind::kLabels : kind, value, "", {}};
 }
 
-at::Tensor VolumePredictor::classify(const at::Tensor& image) const {
+VolumePredictor::VolumePredictor(VolumeNetwork network, InferConfig config)
+    : network_(std::move(network)), config_(std::move(config)) {
+  TRIPTYCH_ASSERT(network_.predict && network_.activate && network_.channels >= 1);
+}
+
+at::Tensor VolumePredictor::predict_piece(const at::Tensor& image) const {
   const c10::InferenceMode inference;
   std::array<std::int64_t, 3> size{image.size(2), image.size(3), image.size(4)};
   std::array<std::int64_t, 3> multiple = network_.size_multiple;
@@ -67,13 +96,14 @@ at::Tensor VolumePredictor::classify(const at::Tensor& image) const {
     multiple[0] = 1;
     size[0] = 1;
   }
-  const at::Tensor padded = pad_to_multiple(image.to(network_.device), multiple);
-  at::Tensor logits;
+  const Batch batch = image_batch(network_, pad_to_multiple(image.to(network_.device), multiple));
+  Prediction prediction;
   {
     const Autocast autocast(config_.precision == "bfloat16", network_.device);
-    logits = network_.logits(padded);
+    prediction = network_.predict(batch);
   }
-  return crop_to(logits.to(at::kFloat).softmax(1), size).to(at::kCPU);
+  prediction.value = prediction.value.to(at::kFloat);
+  return crop_to(network_.activate(prediction), size).to(at::kCPU);
 }
 
 int VolumePredictor::plane_count(const VolumeStore& input, const Geometry& geometry) const {
@@ -82,37 +112,96 @@ int VolumePredictor::plane_count(const VolumeStore& input, const Geometry& geome
   return static_cast<int>(config_.planes);
 }
 
-FusedVolume VolumePredictor::predict(const VolumeStore& input,
-                                     const Geometry& geometry,
-                                     MemoryBudget& budget,
-                                     const std::filesystem::path& scratch) const {
-  const auto run = [this](const at::Tensor& image) { return classify(image); };
-  const FusionOutputs outputs{.probabilities = wants(config_, "probabilities") || wants(config_, "entropy"),
-                              .votes = wants(config_, "disagreement")};
-  const bool votes = outputs.votes || config_.fusion == "majority";
+int VolumePredictor::passes(const VolumeStore& input, const Geometry& geometry) const {
+  if (network_.role.empty()) {
+    throw model_error("prediction by slices or blocks: expected a head that reads one image",
+                      "let the task's volume_prediction() be kGlobal");
+  }
+  return network_.slab == 0 ? 1 : plane_count(input, geometry);
+}
+
+void VolumePredictor::run(const VolumeStore& input, const Geometry& geometry, VolumeAccumulator& receiver) const {
+  const auto predict = [this](const at::Tensor& image) { return predict_piece(image); };
   if (network_.slab == 0) {
-    VoteAccumulator fusion(accumulator(input, network_.classes, 1, votes), budget, scratch);
-    run_blocks(input, config_.block, config_.overlap, run, fusion);
-    return fusion.finish(config_.fusion, outputs);
+    run_blocks(input, config_.block, config_.overlap, predict, receiver);
+    return;
   }
   const int count = plane_count(input, geometry);
-  VoteAccumulator fusion(accumulator(input, network_.classes, count, votes), budget, scratch);
-  VoteAccumulator* const receivers[] = {&fusion};
+  VolumeAccumulator* const receivers[] = {&receiver};
   const PlanePass pass{.input = input, .slab = network_.slab};
   std::vector<PlaneSet> sets = make_plane_sets(input.shape(), count);
   if (count == 1 && input.shape()[0] > 1) sets = {make_plane_sets(input.shape(), 3)[static_cast<std::size_t>(config_.axis)]};
-  for (const PlaneSet& planes : sets) run_plane_set(pass, planes, run, receivers);
-  return fusion.finish(config_.fusion, outputs);
+  for (const PlaneSet& planes : sets) run_plane_set(pass, planes, predict, receivers);
+}
+
+PredictedVolume VolumePredictor::predict(const VolumeStore& input,
+                                         const Geometry& geometry,
+                                         MemoryBudget& budget,
+                                         const std::filesystem::path& scratch) const {
+  PredictedVolume result;
+  result.kind = network_.kind;
+  const int count = passes(input, geometry);
+  if (network_.kind != Prediction::Kind::kLogits) {
+    if (network_.kind == Prediction::Kind::kPoints) {
+      throw model_error("prediction by slices or blocks: points have no voxels", "let the task's volume_prediction() be kGlobal");
+    }
+    MeanAccumulator mean(input.shape(), network_.channels, budget, scratch);
+    run(input, geometry, mean);
+    result.values = mean.finish();
+    return result;
+  }
+  const FusionOutputs outputs{.probabilities = wants(config_, "probabilities") || wants(config_, "entropy"),
+                              .votes = wants(config_, "disagreement")};
+  const bool votes = outputs.votes || config_.fusion == "majority";
+  VoteAccumulator fusion(accumulator(input, network_.channels, count, votes), budget, scratch);
+  run(input, geometry, fusion);
+  result.classes = fusion.finish(config_.fusion, outputs);
+  return result;
+}
+
+PredictedVolume VolumePredictor::predict_whole(const Batch& batch,
+                                               const std::string& reference,
+                                               MemoryBudget& budget,
+                                               const std::filesystem::path& scratch) const {
+  if (wants(config_, "disagreement")) throw usage_error("infer.outputs: disagreement is between plane sets; this task is predicted in one call");
+  const c10::InferenceMode inference;
+  Batch padded = batch.to(network_.device);
+  for (auto& [role, entry] : padded.entries) {
+    if (entry.kind != EntryKind::kIntensity) continue;
+    entry.data = pad_to_multiple(entry.data, network_.size_multiple);
+    for (Geometry& geometry : entry.geometry) geometry.shape = {entry.data.size(2), entry.data.size(3), entry.data.size(4)};
+  }
+  Prediction prediction;
+  {
+    const Autocast autocast(config_.precision == "bfloat16", network_.device);
+    prediction = network_.predict(padded);
+  }
+  if (prediction.kind == Prediction::Kind::kPoints) throw model_error("prediction of volumes: points have no voxels");
+  prediction.value = prediction.value.to(at::kFloat);
+  const at::Tensor& image = batch.at(reference).data;
+  check_shape(prediction.value, {1, network_.channels, kAny, kAny, kAny}, "prediction of a volume");
+  const at::Tensor values = crop_to(network_.activate(prediction), {image.size(2), image.size(3), image.size(4)}).to(at::kCPU);
+  PredictedVolume result;
+  result.kind = prediction.kind;
+  if (result.kind != Prediction::Kind::kLogits) {
+    result.values = stored(values[0], budget, scratch);
+    return result;
+  }
+  result.classes.labels = stored(values[0].argmax(0, true).to(at::kByte), budget, scratch);
+  result.classes.probabilities = stored(values[0].to(at::kHalf), budget, scratch);
+  return result;
 }
 
 std::vector<NamedLabels> VolumePredictor::predict_every_way(const VolumeStore& input,
                                                             const Geometry& geometry,
                                                             MemoryBudget& budget,
                                                             const std::filesystem::path& scratch) const {
-  const auto run = [this](const at::Tensor& image) { return classify(image); };
+  if (network_.kind != Prediction::Kind::kLogits) throw usage_error("comparison of plane sets: expected a task that predicts classes");
+  passes(input, geometry);
+  const auto run = [this](const at::Tensor& image) { return predict_piece(image); };
   std::vector<NamedLabels> result;
   if (network_.slab == 0) {
-    VoteAccumulator fusion(accumulator(input, network_.classes, 1, false), budget, scratch);
+    VoteAccumulator fusion(accumulator(input, network_.channels, 1, false), budget, scratch);
     run_blocks(input, config_.block, config_.overlap, run, fusion);
     result.push_back({"blocks", fusion.labels("soft")});
     return result;
@@ -121,18 +210,18 @@ std::vector<NamedLabels> VolumePredictor::predict_every_way(const VolumeStore& i
   std::vector<std::pair<std::int64_t, std::unique_ptr<VoteAccumulator>>> fusions;
   for (const std::int64_t sets : {3, 9}) {
     if (sets > count) continue;
-    fusions.emplace_back(sets, std::make_unique<VoteAccumulator>(accumulator(input, network_.classes, sets, true), budget, scratch));
+    fusions.emplace_back(sets, std::make_unique<VoteAccumulator>(accumulator(input, network_.channels, sets, true), budget, scratch));
   }
   const PlanePass pass{.input = input, .slab = network_.slab};
   std::int64_t done = 0;
   for (const PlaneSet& planes : make_plane_sets(input.shape(), count)) {
-    std::vector<VoteAccumulator*> receivers;
+    std::vector<VolumeAccumulator*> receivers;
     for (const auto& [sets, fusion] : fusions) {
       if (done < sets) receivers.push_back(fusion.get());
     }
     std::unique_ptr<VoteAccumulator> single;
     if (planes.axis_aligned) {
-      single = std::make_unique<VoteAccumulator>(accumulator(input, network_.classes, 1, false), budget, scratch);
+      single = std::make_unique<VoteAccumulator>(accumulator(input, network_.channels, 1, false), budget, scratch);
       receivers.push_back(single.get());
     }
     run_plane_set(pass, planes, run, receivers);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/infer/vote_accumulator.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <ATen/ATen.h>
@@ -47,6 +48,49 @@ VoteAccumulator::VoteAccumulator(const Config& config, MemoryBudget& budget, std
 void VoteAccumulator::begin_prediction() {
   TRIPTYCH_ASSERT(predictions_ < config_.max_predictions);
   ++predictions_;
+}
+
+void VoteAccumulator::add(std::span<const std::int64_t> voxels, const float* probabilities) {
+  const std::int64_t classes = config_.classes, total = this->voxels();
+  const auto scale = static_cast<float>(scale_);
+  for (const std::int64_t voxel : voxels) {
+    std::uint16_t* sums = sums_data_ + voxel;
+    for (std::int64_t k = 0; k < classes; ++k) {
+      const float p = std::clamp(probabilities[k], 0.0F, 1.0F);
+      sums[k * total] = static_cast<std::uint16_t>(sums[k * total] + static_cast<std::uint16_t>(p * scale + 0.5F));
+    }
+    ++counts_data_[voxel];
+    if (votes_) ++votes_data_[(std::max_element(probabilities, probabilities + classes) - probabilities) * total + voxel];
+    probabilities += classes;
+  }
+}
+
+void VoteAccumulator::add_weighted(std::int64_t label,
+                                   std::int64_t first,
+                                   std::span<const float> probabilities,
+                                   float row_weight,
+                                   const float* weights) {
+  const float scaled_weight = static_cast<float>(scale_) * row_weight;
+  std::uint16_t* sums = sums_data_ + label * voxels() + first;
+  for (std::size_t i = 0; i < probabilities.size(); ++i) {
+    const float value = std::clamp(probabilities[i], 0.0F, 1.0F) * scaled_weight * weights[i];
+    sums[i] = static_cast<std::uint16_t>(sums[i] + static_cast<std::uint16_t>(value + 0.5F));
+  }
+}
+
+void VoteAccumulator::end_weighted() {
+  const std::int64_t total = voxels();
+  parallel_for(total, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t v = begin; v < end; ++v) {
+      ++counts_data_[v];
+      if (!votes_) continue;
+      std::int64_t best = 0;
+      for (std::int64_t k = 1; k < config_.classes; ++k) {
+        if (sums_data_[k * total + v] > sums_data_[best * total + v]) best = k;
+      }
+      ++votes_data_[best * total + v];
+    }
+  });
 }
 
 void VoteAccumulator::release_pages() const {

@@ -9,6 +9,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "framework/data/volume_store.h"
+#include "framework/infer/volume_accumulator.h"
 
 namespace triptych {
 
@@ -35,7 +36,7 @@ struct FusionOutputs {
 /// sum of integers is exact, so the result depends neither on the order of the predictions nor on threads nor on where the
 /// store lies, and the mean is off by at most max_predictions / 130000 (7e-5 for nine sets) where a float16 sum would lose up
 /// to 4e-3. Memory per voxel: 2 K + 1 bytes, and K more for votes.
-class VoteAccumulator {
+class VoteAccumulator final : public VolumeAccumulator {
  public:
   struct Config {
     Index3 shape{1, 1, 1};
@@ -45,18 +46,26 @@ class VoteAccumulator {
   };
   VoteAccumulator(const Config& config, MemoryBudget& budget, std::filesystem::path scratch);
 
-  const Config& config() const { return config_; }
+  const Index3& shape() const override { return config_.shape; }
+  std::int64_t channels() const override { return config_.classes; }
   double scale() const { return scale_; }
-  /// Opens one more prediction; throws if there were `max_predictions` already.
-  void begin_prediction();
+  /// There must not have been `max_predictions` already.
+  void begin_prediction() override;
+  void add(std::span<const std::int64_t> voxels, const float* probabilities) override;
+  void add_weighted(std::int64_t label,
+                    std::int64_t first,
+                    std::span<const float> probabilities,
+                    float row_weight,
+                    const float* weights) override;
+  /// The vote of such a prediction is the argmax of the sums.
+  void end_weighted() override;
+  void release_pages() const override;
 
-  /// What the passes over the volume write to; a voxel's index is (p * H + r) * W + c, class k is `voxels` further on.
+  /// The sums themselves; class k of a voxel is k * voxels() further on.
   std::uint16_t* sums() { return sums_data_; }
   std::uint8_t* counts() { return counts_data_; }
   std::uint8_t* votes() { return votes_data_; }  ///< nullptr when votes are not kept
   std::int64_t voxels() const { return config_.shape[0] * config_.shape[1] * config_.shape[2]; }
-  /// Lets mapped pages go.
-  void release_pages() const;
 
   /// [1, D, H, W] uint8 by "soft" or "majority"; usage error for majority without votes. Nothing is consumed.
   std::unique_ptr<VolumeStore> labels(const std::string& fusion) const;

@@ -43,6 +43,11 @@ void ConfusionMatrix::add(const at::Tensor& predicted, const at::Tensor& referen
   }
 }
 
+void ConfusionMatrix::add_counts(std::span<const double> counts) {
+  TRIPTYCH_ASSERT(counts.size() == counts_.size());
+  for (std::size_t i = 0; i < counts.size(); ++i) counts_[i] += static_cast<std::int64_t>(counts[i]);
+}
+
 std::int64_t ConfusionMatrix::count(std::int64_t reference, std::int64_t predicted) const {
   return counts_[static_cast<std::size_t>(reference * classes_ + predicted)];
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,10 @@ class ConfusionMatrix {
   std::int64_t classes() const { return classes_; }
   std::int64_t count(std::int64_t reference, std::int64_t predicted) const;
   std::int64_t total() const;
+
+  /// The counts [K * K], row by row of the reference, and their addition.
+  const std::vector<std::int64_t>& counts() const { return counts_; }
+  void add_counts(std::span<const double> counts);
 
   double iou(std::int64_t label) const;
   double dice(std::int64_t label) const;

@@ -31,14 +31,19 @@ struct MetricValue {
   Direction direction = Direction::kHigherIsBetter;
 };
 
-/// Sums up what it sees and gives metrics; one per validation.
+/// Sums up what it sees and gives metrics; one per validation. What it sums up can be taken out as numbers and added to
+/// another accumulator of the same task, so that parts of the items may be measured apart.
 class MetricAccumulator {
  public:
   virtual ~MetricAccumulator() = default;
   virtual void add(const Prediction& prediction, const Batch& batch) = 0;
-  /// A predicted label map or image against its reference, both [C, D, H, W]; spacing for distances in mm. Adds distance
-  /// metrics that slices cannot give.
-  virtual void add_volume(const at::Tensor& predicted, const at::Tensor& reference, const Geometry& geometry) = 0;
+  /// A whole predicted volume [1, C, D, H, W] on `grid` (classes as Prediction::Kind::kLabels) against the sample's entries,
+  /// by role. Adds what slices cannot give, such as surface distances and distances of landmarks.
+  virtual void add_volume(const Prediction& predicted, const Geometry& grid, const Sample& reference) = 0;
+  /// The sums; their meaning is the accumulator's own.
+  virtual std::vector<double> state() const = 0;
+  /// Adds the state() of another accumulator of the same task.
+  virtual void merge(const std::vector<double>& state) = 0;
   virtual std::vector<MetricValue> values() const = 0;
 };
 
@@ -49,7 +54,11 @@ struct LossTerm {
 };
 
 /// How a whole volume is predicted.
-enum class VolumePrediction { kPlanes, kBlocks, kGlobal };
+enum class VolumePrediction {
+  kPlanes,  ///< slice by slice along the plane sets of infer.planes; in blocks where the network is a 3D one
+  kBlocks,  ///< in overlapping blocks, 3D networks only
+  kGlobal,  ///< one call on whole entries of all roles, for heads that need everything at once (registration)
+};
 
 /// Roles that a picture of a prediction shows beside it.
 struct PictureRoles {
@@ -65,6 +74,8 @@ class Task {
 
   /// Roles that training reads, bound to entries of the dataset.
   virtual std::vector<RoleBinding> roles() const = 0;
+  /// The role whose grid the sampler cuts slices and patches from; "" = the first of roles() that has a grid.
+  virtual std::string reference_role() const { return ""; }
   virtual std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const = 0;
   virtual std::unique_ptr<MetricAccumulator> metrics() const = 0;
   /// Name of the metric that stands for the task in model selection.

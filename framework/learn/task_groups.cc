@@ -5,6 +5,7 @@
 
 #include "framework/core/error.h"
 #include "framework/core/random.h"
+#include "framework/data/stack_key.h"
 
 namespace triptych {
 namespace {
@@ -13,12 +14,25 @@ const std::vector<config::Node>& transforms_of(const TaskSetup& setup, Phase pha
   return phase == Phase::kTraining ? setup.transforms : setup.validation_transforms;
 }
 
-/// Adds a task's roles to the group's, or returns false when one is bound to another entry there.
+/// The task's roles, the one that carries an item's region before the others.
+std::vector<RoleBinding> roles_of(const ExperimentTask& task) {
+  std::vector<RoleBinding> roles = task.task->roles();
+  const std::string reference = task.task->reference_role();
+  if (reference.empty()) return roles;
+  const auto found = std::find_if(roles.begin(), roles.end(), [&](const RoleBinding& role) { return role.role == reference; });
+  if (found == roles.end()) {
+    throw model_error(fmt::format("task '{}': reference_role() names '{}', which roles() lacks", task.key, reference));
+  }
+  std::rotate(roles.begin(), found, std::next(found));
+  return roles;
+}
+
+/// Adds a task's roles to the group's, or returns false when one is bound otherwise there.
 bool merge_roles(std::vector<RoleBinding>& roles, const std::vector<RoleBinding>& added) {
   std::vector<RoleBinding> merged = roles;
   for (RoleBinding& role : merged) {
     const auto same = std::find_if(added.begin(), added.end(), [&](const RoleBinding& r) { return r.role == role.role; });
-    if (same != added.end() && same->entry != role.entry) return false;
+    if (same != added.end() && !(same->entry == role.entry && same->target == role.target && same->extent == role.extent)) return false;
     role.required = role.required && same != added.end() && same->required;
   }
   for (const RoleBinding& role : added) {
@@ -31,18 +45,25 @@ bool merge_roles(std::vector<RoleBinding>& roles, const std::vector<RoleBinding>
   return true;
 }
 
-/// Entry that plays `preferred`, else the first bound entry of `kind`, else "".
-std::string entry_of(const std::vector<RoleBinding>& roles,
-                     const Dataset& dataset,
-                     const std::string& preferred,
-                     EntryKind kind) {
+/// Name of the entry that carries the region in the first sample that has one of the roles' grids; "" without any.
+std::string reference_entry(const std::vector<RoleBinding>& roles, const Dataset& dataset) {
+  for (const SampleSpec& sample : dataset.samples()) {
+    const std::size_t reference = reference_role(sample, roles);
+    if (reference < roles.size()) return roles[reference].entry;
+  }
+  return "";
+}
+
+/// The label on the reference grid that sampling is balanced by: the role `label`, else the first such label, else "".
+std::string label_entry(const std::vector<RoleBinding>& roles, const Dataset& dataset) {
   std::string found;
   for (const RoleBinding& role : roles) {
+    if (role.extent != RoleBinding::Extent::kRegion) continue;
     for (const SampleSpec& sample : dataset.samples()) {
       const EntrySpec* entry = sample.find(role.entry);
       if (entry == nullptr) continue;
-      if (entry->kind != kind) break;
-      if (role.role == preferred) return role.entry;
+      if (entry->kind != EntryKind::kLabel) break;
+      if (role.role == "label") return role.entry;
       if (found.empty()) found = role.entry;
       break;
     }
@@ -71,9 +92,10 @@ void complete_source(TaskGroup& group,
   source.sampler = std::make_shared<Sampler>(first.dataset,
                                              std::move(samples),
                                              sampling,
-                                             entry_of(source.roles, *first.dataset, "image", EntryKind::kIntensity),
-                                             entry_of(source.roles, *first.dataset, "label", EntryKind::kLabel),
-                                             source.seed);
+                                             reference_entry(source.roles, *first.dataset),
+                                             label_entry(source.roles, *first.dataset),
+                                             source.seed,
+                                             make_stack_key(source.roles, source.transforms));
 }
 
 /// A head reads the output of a task of its own batch only.
@@ -109,14 +131,16 @@ std::vector<TaskGroup> make_task_groups(const Experiment& experiment, Phase phas
                                    tasks[i].setup.dataset, tasks[i].key, split));
     }
     const auto joins = [&](TaskGroup& group) {
+      const std::vector<RoleBinding> roles = roles_of(tasks[i]);
+      const Dataset& dataset = *tasks[i].dataset;
       return share_batches(tasks[group.tasks[0]].setup, tasks[i].setup, phase) &&
-             merge_roles(group.source.roles, tasks[i].task->roles());
+             reference_entry(group.source.roles, dataset) == reference_entry(roles, dataset) && merge_roles(group.source.roles, roles);
     };
     auto group = std::find_if(groups.begin(), groups.end(), joins);
     if (group == groups.end()) {
       groups.emplace_back();
       group = std::prev(groups.end());
-      group->source.roles = tasks[i].task->roles();
+      group->source.roles = roles_of(tasks[i]);
     }
     group->tasks.push_back(i);
   }

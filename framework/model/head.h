@@ -21,6 +21,7 @@ struct Prediction {
     kIntensity,     ///< [N, C, D, H, W]
     kDisplacement,  ///< [N, 3, D, H, W] in mm (LPS), moving_from_fixed, on the fixed grid
     kPoints,        ///< [N, P, 3] in mm (LPS)
+    kLabels,        ///< [N, 1, D, H, W] class indices of a fused volume; heads give logits
   };
   Kind kind = Kind::kLogits;
   at::Tensor value;

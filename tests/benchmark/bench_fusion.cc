@@ -7,6 +7,7 @@
 
 #include "framework/core/nn.h"
 #include "framework/infer/plane_fusion.h"
+#include "framework/infer/vote_accumulator.h"
 
 namespace triptych::benchmarks {
 namespace {
@@ -27,7 +28,7 @@ void fuse(benchmark::State& state) {
   values.uniform_();
   for (auto _ : state) {
     VoteAccumulator fusion({.shape = shape, .classes = kClasses, .max_predictions = sets, .votes = true}, budget, scratch);
-    VoteAccumulator* const receivers[] = {&fusion};
+    VolumeAccumulator* const receivers[] = {&fusion};
     for (const PlaneSet& planes : make_plane_sets(shape, sets)) run_plane_set({.input = input}, planes, stand_in, receivers);
     benchmark::DoNotOptimize(fusion.finish("soft", {.probabilities = true}).labels);
   }

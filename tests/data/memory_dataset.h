@@ -41,6 +41,7 @@ class MemoryDataset final : public Dataset {
     if (on_read) on_read(sample, entry, region);
     Entry result = samples_.at(sample).at(entry);
     if (result.kind == EntryKind::kPoints) return result;
+    if (result.kind == EntryKind::kProjections) return detector_rows(result, region);
     for (std::size_t i = 0; i < 3; ++i) {
       TRIPTYCH_ASSERT(region.start[i] >= 0 && region.start[i] + region.size[i] <= result.geometry.shape[i]);
       result.data = result.data.narrow(static_cast<std::int64_t>(i) + 1, region.start[i], region.size[i]);

@@ -7,7 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "framework/data/loader.h"
+#include "framework/data/stack_key.h"
 #include "tests/data/memory_dataset.h"
 #include "tests/support/tensor_matchers.h"
 
@@ -187,67 +187,48 @@ TEST(Sampler, RefusesWhatCannotBeDrawn) {
   EXPECT_THAT(error_message("geometry", [&] { make_sampler({}, wrong); }), ::testing::HasSubstr("moved"));
 }
 
-Sample read(const Dataset& dataset, const Item& item, std::int64_t slab = 1) {
-  return read_item(dataset, item, {{"image", "image", true}, {"label", "label", true}}, slab);
-}
-
-TEST(ReadItem, TurnsTheSlicingAxisToTheFront) {
-  const auto dataset = two_volumes();
-  const Sample sample = read(*dataset, {0, Region{{0, 2, 0}, {5, 1, 7}}, 1, 0});
-  const at::Tensor whole = dataset->read_all(0, "image").data;
-  EXPECT_TRUE(at::equal(sample.at("image").data, whole.select(2, 2).unsqueeze(1)));
-  EXPECT_EQ(sample.id, "a:axis1:2");
-  // The corner voxel is where it was in the world.
-  const Geometry& geometry = sample.at("image").geometry;
-  EXPECT_LT((geometry.world_from_index({1, 2, 0}) - dataset->samples()[0].entries[0].geometry.world_from_index({1, 2, 2})).norm(), 1e-12);
-}
-
-TEST(ReadItem, RepeatsTheEdgeSliceOfASlab) {
-  const auto dataset = two_volumes();
-  const Sample sample = read(*dataset, {0, Region{{-1, 0, 0}, {3, 6, 7}}, 0, 0}, 3);
-  const at::Tensor image = sample.at("image").data;
-  EXPECT_TRUE(at::equal(image.select(1, 0), image.select(1, 1)));
-  EXPECT_TRUE(at::equal(image.select(1, 1), dataset->read_all(0, "image").data.select(1, 0)));
-  EXPECT_EQ(sample.at("label").data.min().item<std::int64_t>(), 0);
-  EXPECT_LT((sample.at("image").geometry.world_from_index({0, 0, 1}) - dataset->samples()[0].entries[0].geometry.origin).norm(), 1e-12);
-}
-
-TEST(ReadItem, CentresAVolumeSmallerThanThePatchAndIgnoresThePadding) {
+TEST(Sampler, FillsABatchWithItemsOfOneKey) {
+  const auto dataset = two_volumes({5, 6, 7}, {4, 3, 7});
+  const StackKey size = [](const SampleSpec&, const Index3& item) { return fmt::format("{}x{}", item[1], item[2]); };
   SamplingConfig config;
-  config.items = "patches";
-  config.patch = {8, 4, 4};
-  const auto dataset = two_volumes();
-  const Item item = make_sampler(config, dataset).all_items().front();
-  EXPECT_EQ(item.region.start[0], -1);
-  const Sample sample = read(*dataset, item);
-  EXPECT_EQ(sample.at("image").data.sizes(), (std::vector<std::int64_t>{1, 8, 4, 4}));
-  const at::Tensor label = sample.at("label").data;
-  EXPECT_TRUE(label.select(1, 0).eq(-1).all().item<bool>());
-  EXPECT_TRUE(label.narrow(1, 1, 5).ge(0).all().item<bool>());
-  EXPECT_TRUE(label.narrow(1, 6, 2).eq(-1).all().item<bool>());
-  EXPECT_TRUE(at::equal(sample.at("image").data.select(1, 0), sample.at("image").data.select(1, 1)));
+  config.class_balanced = 0.25;
+  for (const double fraction : {0.0, 0.25}) {
+    config.class_balanced = fraction;
+    const Sampler sampler(dataset, {0, 1}, config, "image", "label", 1, size);
+    const std::int64_t batches = 2 + 2 + 3 + 1 + 1 + 3;  // of 3 slices, for every sample and axis
+    EXPECT_EQ(sampler.size(), 5 + 6 + 7 + 4 + 3 + 7);
+    std::set<Place> seen;
+    for (std::int64_t step = 0; step < batches + 1; ++step) {
+      const std::vector<Item> items = sampler.step_items(step, 3);
+      const auto key = [&](const Item& item) { return std::pair(item.sample, item.axis); };
+      for (const Item& item : items) {
+        EXPECT_EQ(key(item), key(items[0]));
+        seen.insert(place_of(item));
+      }
+      EXPECT_EQ(items[2].draw, static_cast<std::uint64_t>(3 * step + 2));
+    }
+    if (fraction == 0.0) {
+      EXPECT_EQ(static_cast<std::int64_t>(seen.size()), sampler.size());
+    }
+    EXPECT_EQ(place_of(sampler.step_items(5, 3)[1]), place_of(Sampler(dataset, {0, 1}, config, "image", "label", 1, size).step_items(5, 3)[1]));
+  }
 }
 
-TEST(ReadItem, LeavesOptionalEntriesAbsentAndRefusesMissingOnes) {
-  Sample bare = numbered_sample("bare", {3, 3, 3});
-  bare.entries.erase("label");
-  const MemoryDataset dataset({bare});
-  const Item item{0, Region{{0, 0, 0}, {3, 3, 3}}, 0, 0};
-  EXPECT_EQ(read_item(dataset, item, {{"image", "image", true}, {"label", "label", false}}, 1).find("label"), nullptr);
-  EXPECT_THAT(error_message("data", [&] { read(dataset, item); }), ::testing::HasSubstr("role 'label' needs entry 'label'"));
-}
-
-TEST(ReadItem, ReadsAnotherFrameWhole) {
-  Sample pair = numbered_sample("pair", {4, 4, 4});
-  pair.entries["moving"] = numbered_sample("", {6, 5, 3}).at("image");
-  pair.at("moving").frame = "moving";
-  const MemoryDataset dataset({pair});
-  const Item item{0, Region{{0, 0, 0}, {2, 2, 2}}, 0, 0};
-  const Sample sample = read_item(dataset, item, {{"fixed", "image", true}, {"moving", "moving", true}}, 1);
-  EXPECT_EQ(sample.at("moving").data.sizes(), (std::vector<std::int64_t>{1, 6, 5, 3}));
-  pair.at("moving").frame = "world";
-  const MemoryDataset same_frame({pair});
-  error_message("geometry", [&] { read_item(same_frame, item, {{"fixed", "image", true}, {"moving", "moving", true}}, 1); });
+TEST(StackKey, TellsModalitiesAndSizesAfterTheTransformsApart) {
+  Sample mri = numbered_sample("mri", {4, 6, 8});
+  mri.at("image").modality = "mri";
+  const MemoryDataset dataset({numbered_sample("ct", {4, 6, 8}), mri});
+  const std::vector<RoleBinding> roles = {{"image", "image"}, {"label", "label", true, true}};
+  const SampleSpec& ct = dataset.samples()[0];
+  const StackKey plain = make_stack_key(roles, nullptr);
+  EXPECT_NE(plain(ct, {1, 6, 8}), plain(ct, {1, 4, 8}));
+  EXPECT_NE(plain(ct, {1, 6, 8}), plain(dataset.samples()[1], {1, 6, 8}));
+  for (const char* transform : {"{name: spatial, size: [8, 8]}", "{name: random_crop, size: [4, 4]}", "{name: centre_crop, size: [2, 3]}", "{name: pad_to, size: [8, 8]}"}) {
+    const StackKey sized = make_stack_key(roles, std::make_shared<TransformChain>(testing::make_chain({transform})));
+    EXPECT_EQ(sized(ct, {1, 6, 8}), sized(ct, {1, 4, 8})) << transform;
+  }
+  const StackKey elsewhere = make_stack_key(roles, std::make_shared<TransformChain>(testing::make_chain({"{name: spatial, size: [8, 8], frames: [other]}"})));
+  EXPECT_NE(elsewhere(ct, {1, 6, 8}), elsewhere(ct, {1, 4, 8}));
 }
 
 }  // namespace

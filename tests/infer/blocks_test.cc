@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "framework/infer/padding.h"
+#include "framework/infer/vote_accumulator.h"
 #include "tests/infer/analytic_volume.h"
 #include "tests/support/tensor_matchers.h"
 

@@ -7,6 +7,7 @@
 
 #include "framework/core/parallel.h"
 #include "framework/core/stop.h"
+#include "framework/infer/vote_accumulator.h"
 #include "tests/infer/analytic_volume.h"
 #include "tests/support/tensor_matchers.h"
 
@@ -33,11 +34,11 @@ struct Result {
   bool in_memory = false;
 };
 
-Result fuse(const at::Tensor& volume, const SliceClassifier& classify, const Settings& settings, const char* rule = "soft") {
+Result fuse(const at::Tensor& volume, const SliceFunction& classify, const Settings& settings, const char* rule = "soft") {
   MemoryBudget budget(settings.budget_bytes);
   const auto input = stored(volume, budget);
   VoteAccumulator fusion({.shape = input->shape(), .classes = 2, .max_predictions = settings.planes, .votes = true}, budget, kScratch);
-  VoteAccumulator* const receivers[] = {&fusion};
+  VolumeAccumulator* const receivers[] = {&fusion};
   const PlanePass pass{.input = *input, .slab = settings.slab, .window_bytes = settings.window_bytes};
   for (const PlaneSet& planes : make_plane_sets(input->shape(), settings.planes)) run_plane_set(pass, planes, classify, receivers);
   const FusedVolume fused = fusion.finish(rule, {.probabilities = true, .votes = true});
@@ -130,7 +131,7 @@ TEST(PlaneFusion, SeveralReceiversGetEachSetFromOnePass) {
   };
   for (const PlaneSet& planes : make_plane_sets(input->shape(), 3)) {
     VoteAccumulator single({.shape = input->shape(), .classes = 2, .max_predictions = 1, .votes = false}, budget, kScratch);
-    VoteAccumulator* const receivers[] = {&three, &single};
+    VolumeAccumulator* const receivers[] = {&three, &single};
     run_plane_set({.input = *input}, planes, counting, receivers);
     EXPECT_TRUE(at::equal(single.labels("soft")->tensor(), (volume > 0.5).to(at::kByte)));
   }

@@ -154,15 +154,18 @@ class LinearHead final : public Head {
   struct Config {
     std::int64_t channels = 2;
     double dropout = 0.2;
+    bool intensity = false;
     void visit(auto& field) {
       field("channels", channels, "output channels", config::AtLeast{1});
       field("dropout", dropout, "dropout", config::Between{0.0, 1.0});
+      field("intensity", intensity, "the output is an image");
     }
   };
   LinearHead(const Config& config, const PyramidSpec& in)
       : config_(config), linear_(register_module("linear", torch::nn::Conv3d(in.level(0).channels, config.channels, 1))) {}
   Prediction forward(HeadInputs& inputs) override {
-    return Prediction::logits(linear_(torch::dropout(inputs.features("image").level(0), config_.dropout, is_training())));
+    const at::Tensor value = linear_(torch::dropout(inputs.features("image").level(0), config_.dropout, is_training()));
+    return config_.intensity ? Prediction::intensity(value) : Prediction::logits(value);
   }
   std::int64_t out_channels() const override { return config_.channels; }
 
@@ -222,7 +225,12 @@ class MeanMetric final : public MetricAccumulator {
     sum_ += measure_(prediction, batch) * static_cast<double>(batch.size());
     count_ += batch.size();
   }
-  void add_volume(const at::Tensor&, const at::Tensor&, const Geometry&) override {}
+  void add_volume(const Prediction&, const Geometry&, const Sample&) override {}
+  std::vector<double> state() const override { return {sum_, static_cast<double>(count_)}; }
+  void merge(const std::vector<double>& state) override {
+    sum_ += state.at(0);
+    count_ += static_cast<std::int64_t>(state.at(1));
+  }
   std::vector<MetricValue> values() const override {
     return {{name_, count_ > 0 ? sum_ / static_cast<double>(count_) : std::nan(""), direction_}};
   }
@@ -242,7 +250,7 @@ class ClassifyTask final : public Task {
     void visit(auto& field) { field("picture", picture, "entry of the image"); }
   };
   ClassifyTask(const Config& config, const TaskContext& context) : config_(config), context_(context) {}
-  std::vector<RoleBinding> roles() const override { return {{"image", config_.picture}, {"label", "label"}}; }
+  std::vector<RoleBinding> roles() const override { return {{"image", config_.picture}, {"label", "label", true, true}}; }
   std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const override {
     const auto options = torch::nn::functional::CrossEntropyFuncOptions().ignore_index(-1);
     return {{"entropy", torch::nn::functional::cross_entropy(prediction.value, batch.at("label").data.squeeze(1), options)}};
@@ -278,7 +286,7 @@ class RestoreTask final : public Task {
     void visit(auto& field) { field("picture", picture, "entry of the image"); }
   };
   RestoreTask(const Config& config, const TaskContext& context) : config_(config), context_(context) {}
-  std::vector<RoleBinding> roles() const override { return {{"image", config_.picture}, {"clean", "clean"}}; }
+  std::vector<RoleBinding> roles() const override { return {{"image", config_.picture}, {"clean", "clean", true, true}}; }
   std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const override {
     const at::Tensor difference = residual(prediction, batch);
     return {{"square", difference.square().mean()}, {"absolute", difference.abs().mean()}};

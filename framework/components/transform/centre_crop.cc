@@ -31,17 +31,23 @@ class CentreCrop final : public Transform {
   void apply(Sample& sample, const TransformParameters&) const override {
     std::map<std::string, GridMap> maps;
     for (const auto& [frame, grid] : frame_grids(sample, config_.frames, "centre_crop")) {
-      Region region{{0, 0, 0}, grid.shape};
-      for (std::size_t i = 3 - config_.size.size(); i < 3; ++i) {
-        region.size[i] = std::min(grid.shape[i], config_.size[i + config_.size.size() - 3]);
-        region.start[i] = (grid.shape[i] - region.size[i]) / 2;
-      }
+      Region region{{0, 0, 0}, cut_size(grid.shape)};
+      for (std::size_t i = 0; i < 3; ++i) region.start[i] = (grid.shape[i] - region.size[i]) / 2;
       if (region.size != grid.shape) maps.emplace(frame, cut_out(grid, region));
     }
     if (!maps.empty()) move_entries(sample, maps, LabelOutside::kIgnore);
   }
 
+  Index3 size_after(const Index3& size, const std::string& frame) const override {
+    return moves_frame(config_.frames, frame) ? cut_size(size) : size;
+  }
+
  private:
+  Index3 cut_size(Index3 size) const {
+    for (std::size_t i = 3 - config_.size.size(); i < 3; ++i) size[i] = std::min(size[i], config_.size[i + config_.size.size() - 3]);
+    return size;
+  }
+
   Config config_;
 };
 

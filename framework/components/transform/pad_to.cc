@@ -33,18 +33,26 @@ class PadTo final : public Transform {
   void apply(Sample& sample, const TransformParameters&) const override {
     std::map<std::string, GridMap> maps;
     for (const auto& [frame, grid] : frame_grids(sample, config_.frames, "pad_to")) {
-      Region region{{0, 0, 0}, grid.shape};
-      for (std::size_t i = 3 - config_.size.size(); i < 3; ++i) {
-        const std::int64_t least = std::max(grid.shape[i], config_.size[i + config_.size.size() - 3]);
-        region.size[i] = (least + config_.multiple - 1) / config_.multiple * config_.multiple;
-        region.start[i] = -((region.size[i] - grid.shape[i]) / 2);
-      }
+      Region region{{0, 0, 0}, padded_size(grid.shape)};
+      for (std::size_t i = 0; i < 3; ++i) region.start[i] = -((region.size[i] - grid.shape[i]) / 2);
       if (region.size != grid.shape) maps.emplace(frame, cut_out(grid, region));
     }
     if (!maps.empty()) move_entries(sample, maps, label_outside_from_text(config_.label_outside));
   }
 
+  Index3 size_after(const Index3& size, const std::string& frame) const override {
+    return moves_frame(config_.frames, frame) ? padded_size(size) : size;
+  }
+
  private:
+  Index3 padded_size(Index3 size) const {
+    for (std::size_t i = 3 - config_.size.size(); i < 3; ++i) {
+      const std::int64_t least = std::max(size[i], config_.size[i + config_.size.size() - 3]);
+      size[i] = (least + config_.multiple - 1) / config_.multiple * config_.multiple;
+    }
+    return size;
+  }
+
   Config config_;
 };
 

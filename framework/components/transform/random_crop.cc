@@ -54,6 +54,13 @@ class RandomCrop final : public Transform {
     move_entries(sample, maps, LabelOutside::kIgnore);
   }
 
+  Index3 size_after(const Index3& size, const std::string& frame) const override {
+    if (!moves_frame(config_.frames, frame)) return size;
+    Index3 result = size;
+    std::copy(config_.size.begin(), config_.size.end(), result.end() - static_cast<std::ptrdiff_t>(config_.size.size()));
+    return result;
+  }
+
  private:
   Config config_;
 };

@@ -74,7 +74,7 @@ class Spatial final : public Transform {
     std::vector<double> mirrored(3, 1.0);
     if (config_.flip && random.bernoulli(0.5)) mirrored[2] = -1.0;
     parameters["flip"] = mirrored;
-    draw_elastic(output_shape(grids.begin()->second), random, parameters);
+    draw_elastic(output_shape(grids.begin()->second.shape), random, parameters);
     return parameters;
   }
 
@@ -85,11 +85,14 @@ class Spatial final : public Transform {
     move_entries(sample, maps, label_outside_from_text(config_.label_outside));
   }
 
+  Index3 size_after(const Index3& size, const std::string& frame) const override {
+    return moves_frame(config_.frames, frame) ? output_shape(size) : size;
+  }
+
  private:
   bool is_plane() const { return config_.dimensions == 2; }
 
-  Index3 output_shape(const Geometry& grid) const {
-    Index3 shape = grid.shape;
+  Index3 output_shape(Index3 shape) const {
     for (std::size_t i = 0; i < config_.size.size(); ++i) shape[i + 3 - config_.size.size()] = config_.size[i];
     return shape;
   }
@@ -145,7 +148,7 @@ class Spatial final : public Transform {
     GridMap map;
     map.input = grid;
     map.output = grid;
-    map.output.shape = output_shape(grid);
+    map.output.shape = output_shape(grid.shape);
     Eigen::Vector3d scale;         // input voxels an output voxel
     Eigen::Vector3d flip;
     Eigen::Vector3d crop_centre;   // input index
