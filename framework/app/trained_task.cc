@@ -34,7 +34,8 @@ std::vector<InputRole> input_roles(const Experiment& experiment, const Experimen
     const EntrySpec* entry = find_entry(task, role.entry);
     if (entry != nullptr && entry->kind != EntryKind::kIntensity) {
       throw usage_error(fmt::format("task '{}': its role '{}' holds a {}; whole volumes are predicted from images only", task.key,
-                                    role.role, kind_text(entry->kind)));
+                                    role.role, kind_text(entry->kind)),
+                        "roles that a prediction is compared with are bound with RoleBinding::target");
     }
     InputRole input{role.role, channels.size() == 1 ? channels.begin()->first : "", 1};
     if (entry != nullptr) input.modality = entry->modality;
@@ -70,7 +71,7 @@ std::filesystem::path TrainedTask::scratch() const {
 VolumePredictor TrainedTask::predictor() const {
   const std::shared_ptr<Task> component = task().task;
   const auto activate = [component](const Prediction& prediction) { return component->activate(prediction); };
-  return {volume_network(experiment->model(), key, inputs.front().modality, inputs.front().channels, experiment->device(), activate),
+  return {volume_network(experiment->model(), key, inputs.front().modality, experiment->device(), activate),
           infer()};
 }
 

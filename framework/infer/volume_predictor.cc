@@ -40,15 +40,6 @@ Batch image_batch(const VolumeNetwork& network, const at::Tensor& image) {
   return batch;
 }
 
-/// The kind of prediction that a small image of zeros gets.
-Prediction::Kind find_kind(const VolumeNetwork& network, std::int64_t image_channels) {
-  const c10::InferenceMode inference;
-  const auto& multiple = network.size_multiple;
-  const std::int64_t depth = network.slab > 0 ? network.slab : 2 * multiple[0];
-  const at::Tensor zeros = at::zeros({1, image_channels, depth, 2 * multiple[1], 2 * multiple[2]}, at::TensorOptions(network.device));
-  return network.predict(image_batch(network, zeros)).kind;
-}
-
 std::unique_ptr<VolumeStore> stored(const at::Tensor& data, MemoryBudget& budget, const std::filesystem::path& scratch) {
   auto store = std::make_unique<VolumeStore>(data.size(0), Index3{data.size(1), data.size(2), data.size(3)}, data.scalar_type(), budget, scratch);
   store->tensor().copy_(data);
@@ -60,7 +51,6 @@ std::unique_ptr<VolumeStore> stored(const at::Tensor& data, MemoryBudget& budget
 VolumeNetwork volume_network(MultiTaskModel& model,
                              const std::string& task,
                              const std::string& modality,
-                             std::int64_t image_channels,
                              c10::Device device,
                              std::function<at::Tensor(const Prediction&)> activate) {
   VolumeNetwork network;
@@ -73,7 +63,6 @@ VolumeNetwork volume_network(MultiTaskModel& model,
   network.device = device;
   const std::vector<std::string> roles = model.head(task).roles();
   network.role = roles.size() == 1 ? roles.front() : "";
-  if (!network.role.empty()) network.kind = find_kind(network, image_channels);
   return network;
 }
 
@@ -112,12 +101,20 @@ int VolumePredictor::plane_count(const VolumeStore& input, const Geometry& geome
   return static_cast<int>(config_.planes);
 }
 
-int VolumePredictor::passes(const VolumeStore& input, const Geometry& geometry) const {
+Prediction::Kind VolumePredictor::find_kind(std::int64_t image_channels) const {
   if (network_.role.empty()) {
     throw model_error("prediction by slices or blocks: expected a head that reads one image",
                       "let the task's volume_prediction() be kGlobal");
   }
-  return network_.slab == 0 ? 1 : plane_count(input, geometry);
+  const c10::InferenceMode inference;
+  const auto& multiple = network_.size_multiple;
+  const std::int64_t depth = network_.slab > 0 ? network_.slab : 2 * multiple[0];
+  const at::Tensor zeros = at::zeros({1, image_channels, depth, 2 * multiple[1], 2 * multiple[2]}, at::TensorOptions(network_.device));
+  const Prediction::Kind kind = network_.predict(image_batch(network_, zeros)).kind;
+  if (kind == Prediction::Kind::kPoints) {
+    throw model_error("prediction by slices or blocks: points have no voxels", "let the task's volume_prediction() be kGlobal");
+  }
+  return kind;
 }
 
 void VolumePredictor::run(const VolumeStore& input, const Geometry& geometry, VolumeAccumulator& receiver) const {
@@ -139,12 +136,8 @@ PredictedVolume VolumePredictor::predict(const VolumeStore& input,
                                          MemoryBudget& budget,
                                          const std::filesystem::path& scratch) const {
   PredictedVolume result;
-  result.kind = network_.kind;
-  const int count = passes(input, geometry);
-  if (network_.kind != Prediction::Kind::kLogits) {
-    if (network_.kind == Prediction::Kind::kPoints) {
-      throw model_error("prediction by slices or blocks: points have no voxels", "let the task's volume_prediction() be kGlobal");
-    }
+  result.kind = find_kind(input.channels());
+  if (result.kind != Prediction::Kind::kLogits) {
     MeanAccumulator mean(input.shape(), network_.channels, budget, scratch);
     run(input, geometry, mean);
     result.values = mean.finish();
@@ -153,6 +146,7 @@ PredictedVolume VolumePredictor::predict(const VolumeStore& input,
   const FusionOutputs outputs{.probabilities = wants(config_, "probabilities") || wants(config_, "entropy"),
                               .votes = wants(config_, "disagreement")};
   const bool votes = outputs.votes || config_.fusion == "majority";
+  const int count = network_.slab == 0 ? 1 : plane_count(input, geometry);
   VoteAccumulator fusion(accumulator(input, network_.channels, count, votes), budget, scratch);
   run(input, geometry, fusion);
   result.classes = fusion.finish(config_.fusion, outputs);
@@ -196,8 +190,9 @@ std::vector<NamedLabels> VolumePredictor::predict_every_way(const VolumeStore& i
                                                             const Geometry& geometry,
                                                             MemoryBudget& budget,
                                                             const std::filesystem::path& scratch) const {
-  if (network_.kind != Prediction::Kind::kLogits) throw usage_error("comparison of plane sets: expected a task that predicts classes");
-  passes(input, geometry);
+  if (find_kind(input.channels()) != Prediction::Kind::kLogits) {
+    throw usage_error("comparison of plane sets: expected a task that predicts classes");
+  }
   const auto run = [this](const at::Tensor& image) { return predict_piece(image); };
   std::vector<NamedLabels> result;
   if (network_.slab == 0) {

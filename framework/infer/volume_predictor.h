@@ -24,7 +24,6 @@ class MultiTaskModel;
 struct VolumeNetwork {
   std::function<Prediction(const Batch& batch)> predict;     ///< images of fitting size on `device`
   std::function<at::Tensor(const Prediction&)> activate;     ///< probabilities of logits; other kinds as they are written
-  Prediction::Kind kind = Prediction::Kind::kLogits;         ///< votes for logits, means for intensities and displacements
   std::int64_t channels = 0;                                 ///< of Prediction::value
   std::string role = "image";                                ///< of the one image that slices and blocks are cut from
   std::string modality;
@@ -33,13 +32,12 @@ struct VolumeNetwork {
   c10::Device device = c10::Device(c10::kCPU);
 };
 
-/// A task of a model whose head reads one image [1, image_channels, ...] of `modality`; its kind is found by predicting a
-/// small image of zeros. The model must outlive the result and be in evaluation mode; call prepare_inference() before, which
-/// folds it. For a head that reads no role or several, `role` is "" and only predict_whole is possible.
+/// A task of a model whose head reads one image of `modality`. The model must outlive the result and be in evaluation mode;
+/// call prepare_inference() before, which folds it. For a head that reads no role or several, `role` is "" and only
+/// predict_whole is possible.
 VolumeNetwork volume_network(MultiTaskModel& model,
                              const std::string& task,
                              const std::string& modality,
-                             std::int64_t image_channels,
                              c10::Device device,
                              std::function<at::Tensor(const Prediction&)> activate);
 
@@ -66,7 +64,9 @@ class VolumePredictor {
  public:
   VolumePredictor(VolumeNetwork network, InferConfig config);
 
-  /// Several plane sets need cubic voxels: geometry_error otherwise. What `config.outputs` names is kept besides the labels.
+  /// The kind of what the network gives, found by predicting a small image of zeros, decides: votes for logits, means for
+  /// intensities and displacements. Several plane sets need cubic voxels: geometry_error otherwise. What `config.outputs` names
+  /// is kept besides the labels.
   PredictedVolume predict(const VolumeStore& input,
                           const Geometry& geometry,
                           MemoryBudget& budget,
@@ -91,7 +91,8 @@ class VolumePredictor {
 
  private:
   int plane_count(const VolumeStore& input, const Geometry& geometry) const;
-  int passes(const VolumeStore& input, const Geometry& geometry) const;
+  /// Of predictions for images of so many channels; throws model_error when the head reads other than one image.
+  Prediction::Kind find_kind(std::int64_t image_channels) const;
   void run(const VolumeStore& input, const Geometry& geometry, VolumeAccumulator& receiver) const;
 
   VolumeNetwork network_;

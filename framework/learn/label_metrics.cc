@@ -12,6 +12,8 @@
 namespace triptych {
 namespace {
 
+constexpr std::int64_t kCountedVoxels = std::int64_t{1} << 22;  ///< converted to int64 at a time
+
 double ratio(double numerator, double denominator) {
   return denominator > 0.0 ? numerator / denominator : std::numeric_limits<double>::quiet_NaN();
 }
@@ -27,11 +29,17 @@ void ConfusionMatrix::add(const at::Tensor& predicted, const at::Tensor& referen
                                   predicted.numel(),
                                   reference.numel()));
   }
-  const at::Tensor p = predicted.to(at::kCPU, at::kLong).contiguous();
-  const at::Tensor r = reference.to(at::kCPU, at::kLong).contiguous();
-  const auto* prediction = p.data_ptr<std::int64_t>();
-  const auto* truth = r.data_ptr<std::int64_t>();
-  for (std::int64_t i = 0; i < p.numel(); ++i) {
+  const at::Tensor flat_prediction = predicted.contiguous().flatten(), flat_reference = reference.contiguous().flatten();
+  for (std::int64_t first = 0; first < predicted.numel(); first += kCountedVoxels) {
+    const std::int64_t length = std::min(kCountedVoxels, predicted.numel() - first);
+    count_pairs(flat_prediction.narrow(0, first, length).to(at::kCPU, at::kLong), flat_reference.narrow(0, first, length).to(at::kCPU, at::kLong));
+  }
+}
+
+void ConfusionMatrix::count_pairs(const at::Tensor& predicted, const at::Tensor& reference) {
+  const auto* prediction = predicted.data_ptr<std::int64_t>();
+  const auto* truth = reference.data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < predicted.numel(); ++i) {
     if (truth[i] < 0) continue;
     if (prediction[i] < 0 || prediction[i] >= classes_ || truth[i] >= classes_) {
       throw data_error(fmt::format("label metrics: expected labels 0 to {}, got prediction {} and reference {}",

@@ -46,6 +46,7 @@ class ConfusionMatrix {
   double majority_j2() const;
 
  private:
+  void count_pairs(const at::Tensor& predicted, const at::Tensor& reference);
   std::int64_t row(std::int64_t label) const;
   std::int64_t column(std::int64_t label) const;
 

@@ -32,6 +32,16 @@ TEST(ConfusionMatrix, IgnoresNegativeReferencesAndLeavesAbsentClassesOut) {
   EXPECT_DOUBLE_EQ(matrix.foreground_mean(&ConfusionMatrix::iou), 1.0);
 }
 
+TEST(ConfusionMatrix, CountsMoreVoxelsThanItConvertsAtATime) {
+  constexpr std::int64_t kVoxels = (std::int64_t{1} << 22) + 5;
+  at::Tensor reference = at::zeros({1, 1, 1, kVoxels}, at::kByte);
+  reference[0][0][0][kVoxels - 1] = 1;
+  ConfusionMatrix matrix(2);
+  matrix.add(reference, reference);
+  EXPECT_EQ(matrix.count(0, 0), kVoxels - 1);
+  EXPECT_EQ(matrix.count(1, 1), 1);
+}
+
 TEST(ConfusionMatrix, RefusesLabelsOutOfRange) {
   ConfusionMatrix matrix(2);
   EXPECT_NE(testing::error_message("data", [&] { matrix.add(labels({2}), labels({0})); }).find("expected labels 0 to 1"), std::string::npos);

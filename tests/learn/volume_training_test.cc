@@ -35,7 +35,7 @@ PredictedVolume train_and_predict(const config::Node& node, const std::string& k
   experiment.model().prepare_inference();
   const std::shared_ptr<Task> task = experiment.task(key).task;
   const auto activate = [task](const Prediction& prediction) { return task->activate(prediction); };
-  const VolumePredictor predictor(volume_network(experiment.model(), key, "xray", 1, experiment.device(), activate), infer);
+  const VolumePredictor predictor(volume_network(experiment.model(), key, "xray", experiment.device(), activate), infer);
   MemoryBudget budget(1 << 26);
   const std::filesystem::path scratch = std::filesystem::temp_directory_path();
   VolumeStore input(1, {12, 16, 20}, at::kFloat, budget, scratch);
