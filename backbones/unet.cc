@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "framework/core/error.h"
+#include "framework/core/nn.h"
+#include "framework/model/backbone.h"
+#include "framework/model/conv_block.h"
+#include "framework/model/folded_block.h"
+
 #include <algorithm>
 #include <array>
 #include <functional>
@@ -7,18 +13,13 @@
 #include <utility>
 #include <vector>
 
-#include "framework/core/error.h"
-#include "framework/core/nn.h"
-#include "framework/model/backbone.h"
-#include "framework/model/conv_block.h"
-#include "framework/model/folded_block.h"
-
 namespace triptych {
 namespace {
 
-/// U-net with "same" padding (Baltruschat et al. 2021): `depth` poolings, a bottleneck of width * 2^depth channels, two
-/// convolutions a block, transposed convolutions up, concatenating skips. In two dimensions on slices, in two dimensions
-/// with `slab` neighbouring slices as channels (2.5D), or in three dimensions.
+/// U-net with "same" padding (Baltruschat et al. 2021): `depth` poolings, a bottleneck of width *
+/// 2^depth channels, two convolutions a block, transposed convolutions up, concatenating skips. In
+/// two dimensions on slices, in two dimensions with `slab` neighbouring slices as channels (2.5D),
+/// or in three dimensions.
 struct UnetConfig {
   std::int64_t dimensions = 2;
   std::int64_t slab = 1;
@@ -30,14 +31,37 @@ struct UnetConfig {
   double dropout = 0.0;
 
   void visit(auto& field) {
-    field("dimensions", dimensions, "axes that the convolutions see: 2 (slices, slabs) or 3", config::Between{2, 3});
-    field("slab", slab, "neighbouring slices that enter as channels (2.5D), odd; 1 = a slice alone", config::AtLeast{1});
-    field("width", width, "channels of the first block, doubled with every level", config::AtLeast{1});
+    field("dimensions",
+          dimensions,
+          "axes that the convolutions see: 2 (slices, slabs) or 3",
+          config::Between{2, 3});
+    field("slab",
+          slab,
+          "neighbouring slices that enter as channels (2.5D), odd; 1 = a slice alone",
+          config::AtLeast{1});
+    field("width",
+          width,
+          "channels of the first block, doubled with every level",
+          config::AtLeast{1});
     field("depth", depth, "number of poolings", config::Between{1, 8});
-    field("kernel", kernel, "kernel size of the blocks' convolutions, odd", config::Between{1, 15}, config::Unit{"voxels"});
-    field("normalisation", normalisation, "after every convolution", config::OneOf{"batch", "instance", "none"});
-    field("activation", activation, "after every normalisation", config::OneOf{"mish", "relu", "leaky_relu"});
-    field("dropout", dropout, "channel dropout at the end of every block", config::AtLeast{0.0}, config::Below{1.0});
+    field("kernel",
+          kernel,
+          "kernel size of the blocks' convolutions, odd",
+          config::Between{1, 15},
+          config::Unit{"voxels"});
+    field("normalisation",
+          normalisation,
+          "after every convolution",
+          config::OneOf{"batch", "instance", "none"});
+    field("activation",
+          activation,
+          "after every normalisation",
+          config::OneOf{"mish", "relu", "leaky_relu"});
+    field("dropout",
+          dropout,
+          "channel dropout at the end of every block",
+          config::AtLeast{0.0},
+          config::Below{1.0});
   }
   void validate(config::Problems& problems) const {
     if (kernel % 2 == 0) problems.add("kernel", "must be odd, so that zero padding keeps the size");
@@ -58,14 +82,17 @@ struct UnetConfig {
   }
 };
 
-/// Most input voxels that an output voxel can see along an axis, over all places in a pooling block: walks the interval of
-/// voxels needed from the output back to the input. `from_bottleneck` starts at a bottleneck voxel instead.
+/// Most input voxels that an output voxel can see along an axis, over all places in a pooling
+/// block: walks the interval of voxels needed from the output back to the input. `from_bottleneck`
+/// starts at a bottleneck voxel instead.
 std::int64_t receptive_field(const UnetConfig& config, bool from_bottleneck) {
-  const std::int64_t reach = 2 * (config.kernel / 2);  // of a block's two convolutions, to each side
+  const std::int64_t reach =
+      2 * (config.kernel / 2);  // of a block's two convolutions, to each side
   const std::int64_t period = std::int64_t{1} << config.depth;
   std::int64_t longest = 0;
   for (std::int64_t place = 0; place < (from_bottleneck ? 1 : period); ++place) {
-    std::int64_t low = place + period * config.kernel * 64, high = low;  // far from zero: halving rounds alike everywhere
+    std::int64_t low = place + period * config.kernel * 64,
+                 high = low;  // far from zero: halving rounds alike everywhere
     if (!from_bottleneck) {
       for (std::int64_t level = 0; level < config.depth; ++level) {
         low = (low - reach) / 2;
@@ -86,10 +113,13 @@ class UnetPlan : public Backbone {
  public:
   /// The plan alone: modules and parameters of `other` are not shared.
   UnetPlan(const UnetPlan& other) : UnetPlan(other.config_, {other.in_channels_}) {}
-  UnetPlan(const UnetConfig& config, const BackboneInput& input) : config_(config), in_channels_(input.channels) {
-    for (std::int64_t i = 0; i < config.depth; ++i) add_stage("encoder_" + std::to_string(i), i, false);
+  UnetPlan(const UnetConfig& config, const BackboneInput& input)
+      : config_(config), in_channels_(input.channels) {
+    for (std::int64_t i = 0; i < config.depth; ++i)
+      add_stage("encoder_" + std::to_string(i), i, false);
     add_stage("bottleneck", config.depth, true);
-    for (std::int64_t i = config.depth - 1; i >= 0; --i) add_stage("decoder_" + std::to_string(i), i, true);
+    for (std::int64_t i = config.depth - 1; i >= 0; --i)
+      add_stage("decoder_" + std::to_string(i), i, true);
   }
 
   const std::vector<StageSpec>& stages() const override { return stages_; }
@@ -101,19 +131,23 @@ class UnetPlan : public Backbone {
 
   BackboneCost cost(const std::array<std::int64_t, 3>& size) const override {
     BackboneCost cost;
-    const std::int64_t bottleneck = receptive_field(config_, true), output = receptive_field(config_, false);
+    const std::int64_t bottleneck = receptive_field(config_, true),
+                       output = receptive_field(config_, false);
     const bool volumetric = config_.dimensions == 3;
-    cost.bottleneck_receptive_field = {volumetric ? bottleneck : config_.slab, bottleneck, bottleneck};
+    cost.bottleneck_receptive_field = {
+        volumetric ? bottleneck : config_.slab, bottleneck, bottleneck};
     cost.output_receptive_field = {volumetric ? output : config_.slab, output, output};
     for (std::int64_t level = 0; level <= config_.depth; ++level) {
-      const std::int64_t voxels = (volumetric ? size[0] >> level : 1) * (size[1] >> level) * (size[2] >> level);
+      const std::int64_t voxels =
+          (volumetric ? size[0] >> level : 1) * (size[1] >> level) * (size[2] >> level);
       const std::int64_t in = level == 0 ? image_channels() : config_.channels(level - 1);
       add_block(cost, voxels, in, level);
       if (level > 0) cost.activation_bytes += 4 * voxels * in;  // pooled
       if (level == config_.depth) break;
       const std::int64_t out = config_.channels(level);
-      cost.multiply_adds += voxels * config_.channels(level + 1) * out;  // transposed convolution: one tap a voxel
-      cost.activation_bytes += 4 * voxels * (out + 2 * out);             // its output and the concatenation
+      cost.multiply_adds +=
+          voxels * config_.channels(level + 1) * out;  // transposed convolution: one tap a voxel
+      cost.activation_bytes += 4 * voxels * (out + 2 * out);  // its output and the concatenation
       add_block(cost, voxels, 2 * out, level);
     }
     return cost;
@@ -127,8 +161,12 @@ class UnetPlan : public Backbone {
     return x.size(2) == 1 ? x.squeeze(2) : x.flatten(1, 2);
   }
   /// Back to [N, C, 1, H, W].
-  at::Tensor leave(const at::Tensor& x) const { return config_.dimensions == 3 ? x : x.unsqueeze(2); }
-  bool is_encoder(std::size_t stage) const { return stage <= static_cast<std::size_t>(config_.depth); }
+  at::Tensor leave(const at::Tensor& x) const {
+    return config_.dimensions == 3 ? x : x.unsqueeze(2);
+  }
+  bool is_encoder(std::size_t stage) const {
+    return stage <= static_cast<std::size_t>(config_.depth);
+  }
 
   UnetConfig config_;
 
@@ -140,12 +178,16 @@ class UnetPlan : public Backbone {
                        {config_.dimensions == 3 ? stride : config_.slab, stride, stride},
                        in_pyramid ? level : -1});
   }
-  void add_block(BackboneCost& cost, std::int64_t voxels, std::int64_t in, std::int64_t level) const {
+  void add_block(BackboneCost& cost,
+                 std::int64_t voxels,
+                 std::int64_t in,
+                 std::int64_t level) const {
     const std::int64_t out = config_.channels(level);
     std::int64_t taps = 1;
     for (int axis = 0; axis < config_.axes(); ++axis) taps *= config_.kernel;
     cost.multiply_adds += voxels * taps * (in + out) * out;
-    const std::int64_t outputs = config_.normalisation == "none" ? 2 : 3;  // convolution, (normalisation,) activation
+    const std::int64_t outputs =
+        config_.normalisation == "none" ? 2 : 3;  // convolution, (normalisation,) activation
     cost.activation_bytes += 4 * voxels * out * 2 * outputs;
   }
 
@@ -160,15 +202,16 @@ class Unet final : public UnetPlan {
   Unet(const Config& config, const BackboneInput& input) : UnetPlan(config, input) {
     for (std::int64_t level = 0; level <= config.depth; ++level) {
       const std::int64_t in = level == 0 ? image_channels() : config.channels(level - 1);
-      blocks_.push_back(register_module(stages()[blocks_.size()].name, std::make_shared<ConvBlock>(config.block(in, level))));
+      blocks_.push_back(register_module(stages()[blocks_.size()].name,
+                                        std::make_shared<ConvBlock>(config.block(in, level))));
     }
     for (std::int64_t level = config.depth - 1; level >= 0; --level) {
       const std::int64_t out = config.channels(level);
       ups_.push_back(register_module(
           "up_" + std::to_string(level),
           std::make_shared<UpConvolution>(config.axes(), config.channels(level + 1), out)));
-      blocks_.push_back(
-          register_module(stages()[blocks_.size()].name, std::make_shared<ConvBlock>(config.block(2 * out, level))));
+      blocks_.push_back(register_module(stages()[blocks_.size()].name,
+                                        std::make_shared<ConvBlock>(config.block(2 * out, level))));
     }
   }
 
@@ -195,15 +238,18 @@ class Unet final : public UnetPlan {
   std::vector<std::shared_ptr<UpConvolution>> ups_;  ///< coarsest first
 };
 
-/// The same stages for inference: folded convolutions, no intermediate images between transposed convolution and skip.
+/// The same stages for inference: folded convolutions, no intermediate images between transposed
+/// convolution and skip.
 class FoldedUnet final : public UnetPlan {
  public:
   explicit FoldedUnet(const Unet& net) : UnetPlan(net) {
     for (std::size_t i = 0; i < net.blocks_.size(); ++i) {
-      blocks_.push_back(register_module(stages()[i].name, std::make_shared<FoldedBlock>(*net.blocks_[i])));
+      blocks_.push_back(
+          register_module(stages()[i].name, std::make_shared<FoldedBlock>(*net.blocks_[i])));
     }
     for (std::size_t i = 0; i < net.ups_.size(); ++i) {
-      ups_.push_back(register_module("up_" + std::to_string(i), std::make_shared<FoldedUp>(*net.ups_[i])));
+      ups_.push_back(
+          register_module("up_" + std::to_string(i), std::make_shared<FoldedUp>(*net.ups_[i])));
     }
     eval();
   }

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-#include <mutex>
-#include <set>
-
 #include "framework/core/error.h"
 #include "framework/core/parallel.h"
 #include "framework/core/progress.h"
@@ -12,6 +8,10 @@
 #include "framework/data/sample_table.h"
 #include "framework/data/splits.h"
 #include "framework/data/volume_store.h"
+
+#include <algorithm>
+#include <mutex>
+#include <set>
 
 namespace triptych {
 namespace {
@@ -48,11 +48,21 @@ struct FilesConfig {
   std::string memory = "4GB";
 
   void visit(auto& field) {
-    field("files", files, "entry -> pattern; what * stands for is the sample's id, e.g. {image: 'data/*_t1.nii.gz'}");
-    field("manifest", manifest, "YAML or CSV file with columns sample, split (optional) and one for each entry, instead of `files`");
+    field(
+        "files",
+        files,
+        "entry -> pattern; what * stands for is the sample's id, e.g. {image: 'data/*_t1.nii.gz'}");
+    field("manifest",
+          manifest,
+          "YAML or CSV file with columns sample, split (optional) and one for each entry, instead "
+          "of `files`");
     field("label_entries", label_entries, "entries that are label maps");
-    field("vector_entries", vector_entries, "entries that are displacement fields in mm (LPS), three channels");
-    field("point_entries", point_entries, "entries that are tables of landmarks: columns x, y, z in mm (LPS)");
+    field("vector_entries",
+          vector_entries,
+          "entries that are displacement fields in mm (LPS), three channels");
+    field("point_entries",
+          point_entries,
+          "entries that are tables of landmarks: columns x, y, z in mm (LPS)");
     field("optional_entries", optional_entries, "entries that some samples may lack");
     field("modality", modality, "entry -> modality, e.g. {image: srct}");
     field("frame", frame, "entry -> frame it lies in; world when not named");
@@ -61,16 +71,31 @@ struct FilesConfig {
     field("ignore_values", ignore_values, "label values that losses and metrics leave out");
     field("splits", splits, "which samples train, validate and test");
     field("harmonise", harmonise, "voxel size and grey scale that images are brought to");
-    field("harmonise_entry", harmonise_entry, "entry -> grey scale of its own; the voxel size is that of `harmonise`");
-    field("spacing_mm", spacing_mm, "[x, y, z] of files that state no voxel size", config::Above{0.0}, config::Unit{"mm"});
-    field("color", color, "colour images: keep = one channel a component, grey = luma", config::OneOf{"keep", "grey"});
-    field("memory", memory, "volumes kept in memory, e.g. 4GB; what does not fit is read again each time");
+    field("harmonise_entry",
+          harmonise_entry,
+          "entry -> grey scale of its own; the voxel size is that of `harmonise`");
+    field("spacing_mm",
+          spacing_mm,
+          "[x, y, z] of files that state no voxel size",
+          config::Above{0.0},
+          config::Unit{"mm"});
+    field("color",
+          color,
+          "colour images: keep = one channel a component, grey = luma",
+          config::OneOf{"keep", "grey"});
+    field("memory",
+          memory,
+          "volumes kept in memory, e.g. 4GB; what does not fit is read again each time");
   }
   void validate(config::Problems& problems) const {
-    if (files.empty() == manifest.empty()) problems.add("files", "either `files` or `manifest` must be given, and not both");
-    if (!spacing_mm.empty() && spacing_mm.size() != 3) problems.add("spacing_mm", "must be [x, y, z]");
+    if (files.empty() == manifest.empty())
+      problems.add("files", "either `files` or `manifest` must be given, and not both");
+    if (!spacing_mm.empty() && spacing_mm.size() != 3)
+      problems.add("spacing_mm", "must be [x, y, z]");
     for (const auto& [entry, own] : harmonise_entry) {
-      if (!own.spacing_mm.empty()) problems.add("harmonise_entry." + entry + ".spacing_mm", "must be set in `harmonise`, for all entries");
+      if (!own.spacing_mm.empty())
+        problems.add("harmonise_entry." + entry + ".spacing_mm",
+                     "must be set in `harmonise`, for all entries");
     }
   }
 };
@@ -79,10 +104,13 @@ LabelIndices label_indices(const ClassTable& classes, const std::vector<std::int
   LabelIndices indices;
   const auto add = [&](std::int64_t value, std::int64_t index) {
     if (!indices.emplace(value, index).second) {
-      throw ConfigError("schema", fmt::format("classes: label value {} is listed twice", value), "see `classes` and `ignore_values`");
+      throw ConfigError("schema",
+                        fmt::format("classes: label value {} is listed twice", value),
+                        "see `classes` and `ignore_values`");
     }
   };
-  for (std::int64_t i = 0; i < classes.size(); ++i) add(classes.classes[static_cast<std::size_t>(i)].value, i);
+  for (std::int64_t i = 0; i < classes.size(); ++i)
+    add(classes.classes[static_cast<std::size_t>(i)].value, i);
   for (const std::int64_t value : ignored) add(value, -1);
   return indices;
 }
@@ -91,8 +119,10 @@ ClassTable class_table(const std::vector<ClassConfig>& configs) {
   ClassTable table;
   for (std::size_t i = 0; i < configs.size(); ++i) {
     const auto index = static_cast<std::int64_t>(i);
-    table.classes.push_back({configs[i].value.value_or(index), configs[i].name,
-                             configs[i].color ? color_from_text(*configs[i].color) : class_color(index)});
+    table.classes.push_back(
+        {configs[i].value.value_or(index),
+         configs[i].name,
+         configs[i].color ? color_from_text(*configs[i].color) : class_color(index)});
   }
   return table;
 }
@@ -101,9 +131,11 @@ ClassTable class_table(const std::vector<ClassConfig>& configs) {
 class FileSource final : public Dataset {
  public:
   explicit FileSource(const FilesConfig& config)
-      : facts_(std::make_shared<FileFacts>(FileFacts::cache_folder() / "volume_files.tsv")), classes_(class_table(config.classes)) {
-    const SampleTable table = config.manifest.empty() ? samples_from_patterns(config.files, config.optional_entries)
-                                                      : samples_from_manifest(config.manifest);
+      : facts_(std::make_shared<FileFacts>(FileFacts::cache_folder() / "volume_files.tsv")),
+        classes_(class_table(config.classes)) {
+    const SampleTable table = config.manifest.empty()
+                                  ? samples_from_patterns(config.files, config.optional_entries)
+                                  : samples_from_manifest(config.manifest);
     check_entry_names(config, table.entries);
     std::vector<std::string> ids;
     std::vector<std::string> stated;
@@ -120,7 +152,8 @@ class FileSource final : public Dataset {
 
   std::vector<std::size_t> split(const std::string& name) const override {
     const auto found = splits_.find(name);
-    if (found == splits_.end()) throw usage_error(fmt::format("split: expected train, validation or test, got '{}'", name));
+    if (found == splits_.end())
+      throw usage_error(fmt::format("split: expected train, validation or test, got '{}'", name));
     return found->second;
   }
 
@@ -153,10 +186,12 @@ class FileSource final : public Dataset {
   }
 
  private:
-  static void check_entry_names(const FilesConfig& config, const std::vector<std::string>& entries) {
+  static void check_entry_names(const FilesConfig& config,
+                                const std::vector<std::string>& entries) {
     const auto check = [&](const std::string& key, const std::string& name) {
       if (std::find(entries.begin(), entries.end(), name) != entries.end()) return;
-      throw ConfigError("schema", fmt::format("{}: no entry '{}'{}", key, name, did_you_mean(name, entries)),
+      throw ConfigError("schema",
+                        fmt::format("{}: no entry '{}'{}", key, name, did_you_mean(name, entries)),
                         "the entries are: " + join(entries));
     };
     const bool default_label = config.label_entries == std::vector<std::string>{"label"};
@@ -172,8 +207,11 @@ class FileSource final : public Dataset {
     for (const auto& [name, value] : config.harmonise_entry) check("harmonise_entry", name);
   }
 
-  std::shared_ptr<const FileEntryConfig> entry_config(const FilesConfig& config, const std::string& name) const {
-    const auto lists = [&](const std::vector<std::string>& names) { return std::find(names.begin(), names.end(), name) != names.end(); };
+  std::shared_ptr<const FileEntryConfig> entry_config(const FilesConfig& config,
+                                                      const std::string& name) const {
+    const auto lists = [&](const std::vector<std::string>& names) {
+      return std::find(names.begin(), names.end(), name) != names.end();
+    };
     const auto text_or = [&](const std::map<std::string, std::string>& map, const char* fallback) {
       const auto found = map.find(name);
       return found == map.end() ? std::string(fallback) : found->second;
@@ -192,11 +230,14 @@ class FileSource final : public Dataset {
       result->harmonise.spacing_mm = config.harmonise.spacing_mm;
     }
     if (config.color == "grey") result->read.color = ColorMode::kGrey;
-    if (!config.spacing_mm.empty()) result->read.spacing_mm = Eigen::Vector3d(config.spacing_mm.data());
+    if (!config.spacing_mm.empty())
+      result->read.spacing_mm = Eigen::Vector3d(config.spacing_mm.data());
     if (result->kind == EntryKind::kLabel) {
       if (classes_.classes.empty()) {
-        throw ConfigError("schema", fmt::format("classes: expected the classes of the label entry '{}', got none", name),
-                          "classes: [{name: background}, {name: bone, value: 1}], or label_entries: []");
+        throw ConfigError(
+            "schema",
+            fmt::format("classes: expected the classes of the label entry '{}', got none", name),
+            "classes: [{name: background}, {name: bone, value: 1}], or label_entries: []");
       }
       result->labels = label_indices(classes_, config.ignore_values);
     }
@@ -211,12 +252,14 @@ class FileSource final : public Dataset {
       for (const auto& [name, location] : row.files) wanted.emplace_back(&row, name);
     }
     entries_.resize(wanted.size());
-    parallel_for(static_cast<std::int64_t>(wanted.size()), 1, [&](std::int64_t begin, std::int64_t end) {
-      for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-        const auto& [row, name] = wanted[i];
-        entries_[i] = std::make_unique<FileEntry>(row->id, row->files.at(name), configs.at(name), facts_);
-      }
-    });
+    parallel_for(
+        static_cast<std::int64_t>(wanted.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+          for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+            const auto& [row, name] = wanted[i];
+            entries_[i] =
+                std::make_unique<FileEntry>(row->id, row->files.at(name), configs.at(name), facts_);
+          }
+        });
     std::size_t next = 0;
     for (const SampleTable::Row& row : table.rows) {
       std::vector<FileEntry*> files;
@@ -233,7 +276,8 @@ class FileSource final : public Dataset {
     for (FileEntry* points : files) {
       if (points->spec().kind != EntryKind::kPoints) continue;
       for (const FileEntry* image : files) {
-        if (image->spec().kind == EntryKind::kIntensity && image->spec().frame == points->spec().frame) {
+        if (image->spec().kind == EntryKind::kIntensity &&
+            image->spec().frame == points->spec().frame) {
           points->spec().geometry = image->spec().geometry;
           break;
         }
@@ -248,14 +292,17 @@ class FileSource final : public Dataset {
       const FileEntry* first = nullptr;
       bool matched = false;
       for (const FileEntry* image : files_[sample]) {
-        if (image->spec().kind != EntryKind::kIntensity || image->spec().frame != label->spec().frame) continue;
+        if (image->spec().kind != EntryKind::kIntensity ||
+            image->spec().frame != label->spec().frame)
+          continue;
         if (!image->header_fault().empty()) matched = true;  // told already
         if (first == nullptr) first = image;
         matched = matched || same_grid(image->spec().geometry, label->spec().geometry);
       }
       if (first == nullptr || matched) continue;
       try {
-        check_same_grid(first->spec().geometry, first->location(), label->spec().geometry, label->location());
+        check_same_grid(
+            first->spec().geometry, first->location(), label->spec().geometry, label->location());
       } catch (const Error& error) {
         faults.push_back(fmt::format("sample {}: {}", samples_[sample].id, error.what()));
       }
@@ -272,17 +319,21 @@ class FileSource final : public Dataset {
 
 /// Volumes and label maps on disk, in any format that can be read.
 ///
-/// Samples come from patterns (`files`) or from a table (`manifest`) and are split as whole samples. Label values become
-/// class indices through `classes`. Images are harmonised as they are read: percentiles are those of the whole volume, found
-/// once for each file and remembered between runs.
+/// Samples come from patterns (`files`) or from a table (`manifest`) and are split as whole
+/// samples. Label values become class indices through `classes`. Images are harmonised as they are
+/// read: percentiles are those of the whole volume, found once for each file and remembered between
+/// runs.
 class VolumeFiles final : public Dataset {
  public:
   using Config = FilesConfig;
 
-  explicit VolumeFiles(const Config& config) : cached_(std::make_shared<FileSource>(config), bytes_from_text(config.memory)) {}
+  explicit VolumeFiles(const Config& config)
+      : cached_(std::make_shared<FileSource>(config), bytes_from_text(config.memory)) {}
 
   const std::vector<SampleSpec>& samples() const override { return cached_.samples(); }
-  std::vector<std::size_t> split(const std::string& name) const override { return cached_.split(name); }
+  std::vector<std::size_t> split(const std::string& name) const override {
+    return cached_.split(name);
+  }
   const ClassTable& classes() const override { return cached_.classes(); }
   std::vector<std::string> verify() const override { return cached_.verify(); }
   Entry read(std::size_t sample, const std::string& entry, const Region& region) const override {

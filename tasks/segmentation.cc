@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cmath>
-#include <span>
-
 #include "framework/core/error.h"
 #include "framework/core/nn.h"
 #include "framework/learn/label_metrics.h"
 #include "framework/learn/loss_list.h"
 #include "framework/learn/task.h"
+
+#include <cmath>
+#include <span>
 
 namespace triptych {
 namespace {
@@ -15,18 +15,24 @@ namespace {
 class SegmentationMetrics final : public MetricAccumulator {
  public:
   explicit SegmentationMetrics(const ClassTable& classes)
-      : classes_(classes), confusion_(classes.size()), hd95_(classes.classes.size()), average_(classes.classes.size()) {}
+      : classes_(classes),
+        confusion_(classes.size()),
+        hd95_(classes.classes.size()),
+        average_(classes.classes.size()) {}
 
   void add(const Prediction& prediction, const Batch& batch) override {
     confusion_.add(prediction.value.argmax(1), batch.at("label").data.squeeze(1));
   }
 
-  void add_volume(const Prediction& predicted, const Geometry& grid, const Sample& reference) override {
+  void add_volume(const Prediction& predicted,
+                  const Geometry& grid,
+                  const Sample& reference) override {
     const at::Tensor labels = predicted.value[0];
     const at::Tensor& truth = reference.at("label").data;
     confusion_.add(labels, truth);
     for (std::int64_t label = 1; label < classes_.size(); ++label) {
-      const SurfaceDistance distance = surface_distance(labels[0] == label, truth[0] == label, grid);
+      const SurfaceDistance distance =
+          surface_distance(labels[0] == label, truth[0] == label, grid);
       hd95_[static_cast<std::size_t>(label)].add(distance.hd95);
       average_[static_cast<std::size_t>(label)].add(distance.average);
     }
@@ -36,7 +42,8 @@ class SegmentationMetrics final : public MetricAccumulator {
   std::vector<double> state() const override {
     std::vector<double> numbers(confusion_.counts().begin(), confusion_.counts().end());
     for (const std::vector<Mean>* means : {&hd95_, &average_}) {
-      for (const Mean& mean : *means) numbers.insert(numbers.end(), {mean.sum, static_cast<double>(mean.count)});
+      for (const Mean& mean : *means)
+        numbers.insert(numbers.end(), {mean.sum, static_cast<double>(mean.count)});
     }
     return numbers;
   }
@@ -81,20 +88,27 @@ class SegmentationMetrics final : public MetricAccumulator {
     double value() const { return count > 0 ? sum / static_cast<double>(count) : std::nan(""); }
   };
 
-  void add_overlap(std::vector<MetricValue>& rows, const std::string& name, double (ConfusionMatrix::*metric)(std::int64_t) const) const {
+  void add_overlap(std::vector<MetricValue>& rows,
+                   const std::string& name,
+                   double (ConfusionMatrix::*metric)(std::int64_t) const) const {
     rows.push_back({name + "/mean", confusion_.foreground_mean(metric)});
     for (std::int64_t label = 0; label < classes_.size(); ++label) {
-      rows.push_back({name + "/" + classes_.classes[static_cast<std::size_t>(label)].name, (confusion_.*metric)(label)});
+      rows.push_back({name + "/" + classes_.classes[static_cast<std::size_t>(label)].name,
+                      (confusion_.*metric)(label)});
     }
   }
 
-  void add_distance(std::vector<MetricValue>& rows, const std::string& name, const std::vector<Mean>& means) const {
+  void add_distance(std::vector<MetricValue>& rows,
+                    const std::string& name,
+                    const std::vector<Mean>& means) const {
     Mean over_classes;
     for (const Mean& mean : means) over_classes.add(mean.value());
     if (over_classes.count == 0) return;
     rows.push_back({name + "/mean", over_classes.value(), Direction::kLowerIsBetter});
     for (std::size_t label = 1; label < means.size(); ++label) {
-      rows.push_back({name + "/" + classes_.classes[label].name, means[label].value(), Direction::kLowerIsBetter});
+      rows.push_back({name + "/" + classes_.classes[label].name,
+                      means[label].value(),
+                      Direction::kLowerIsBetter});
     }
   }
 
@@ -104,7 +118,8 @@ class SegmentationMetrics final : public MetricAccumulator {
   std::vector<Mean> average_;
 };
 
-/// Voxel-wise classification of the role `image` against the role `label` (int64 class indices, -1 = ignore).
+/// Voxel-wise classification of the role `image` against the role `label` (int64 class indices, -1
+/// = ignore).
 class SegmentationTask final : public Task {
  public:
   struct Config {
@@ -113,14 +128,21 @@ class SegmentationTask final : public Task {
     std::vector<double> class_weights;
 
     void visit(auto& field) {
-      field("losses", losses, "weighted losses, e.g. [{name: cross_entropy}, {name: dice, weight: 0.5}]", config::Need::kRequired);
+      field("losses",
+            losses,
+            "weighted losses, e.g. [{name: cross_entropy}, {name: dice, weight: 0.5}]",
+            config::Need::kRequired);
       field("roles", roles, "role: entry of the dataset that plays it");
-      field("class_weights", class_weights, "weight of each class in the cross-entropy; empty = equal", config::AtLeast{0.0});
+      field("class_weights",
+            class_weights,
+            "weight of each class in the cross-entropy; empty = equal",
+            config::AtLeast{0.0});
     }
     void validate(config::Problems& problems) const {
       LossList::check(losses, problems);
       for (const char* role : {"image", "label"}) {
-        if (!roles.contains(role)) problems.add("roles", fmt::format("expects an entry for the role '{}'", role));
+        if (!roles.contains(role))
+          problems.add("roles", fmt::format("expects an entry for the role '{}'", role));
       }
     }
   };
@@ -135,17 +157,20 @@ class SegmentationTask final : public Task {
                                     classes,
                                     context.head_channels));
     }
-    if (!config.class_weights.empty() && static_cast<std::int64_t>(config.class_weights.size()) != classes) {
-      throw ConfigError("schema",
-                        fmt::format("tasks.{}.class_weights: expected {} weights, one per class, got {}",
-                                    context.key,
-                                    classes,
-                                    config.class_weights.size()));
+    if (!config.class_weights.empty() &&
+        static_cast<std::int64_t>(config.class_weights.size()) != classes) {
+      throw ConfigError(
+          "schema",
+          fmt::format("tasks.{}.class_weights: expected {} weights, one per class, got {}",
+                      context.key,
+                      classes,
+                      config.class_weights.size()));
     }
   }
 
   std::vector<RoleBinding> roles() const override {
-    return {{"image", config_.roles.at("image"), true}, {"label", config_.roles.at("label"), true, true}};
+    return {{"image", config_.roles.at("image"), true},
+            {"label", config_.roles.at("label"), true, true}};
   }
 
   std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const override {

@@ -9,7 +9,9 @@ std::vector<LegendClass> legend_of(const ClassTable& classes) {
   std::vector<LegendClass> legend;
   for (std::int64_t index = 1; index < classes.size(); ++index) {
     const LabelClass& entry = classes.classes[static_cast<std::size_t>(index)];
-    legend.push_back({static_cast<std::int32_t>(index), entry.name, {entry.color[0], entry.color[1], entry.color[2]}});
+    legend.push_back({static_cast<std::int32_t>(index),
+                      entry.name,
+                      {entry.color[0], entry.color[1], entry.color[2]}});
   }
   return legend;
 }
@@ -24,7 +26,8 @@ FloatImage slice_of(const at::Tensor& data, std::int64_t index) {
 LabelImage label_slice_of(const at::Tensor& labels, std::int64_t index) {
   const at::Tensor slice = labels[0][index].to(at::kCPU, at::kInt).contiguous();
   LabelImage image{static_cast<int>(slice.size(1)), static_cast<int>(slice.size(0)), {}};
-  image.values.assign(slice.data_ptr<std::int32_t>(), slice.data_ptr<std::int32_t>() + slice.numel());
+  image.values.assign(slice.data_ptr<std::int32_t>(),
+                      slice.data_ptr<std::int32_t>() + slice.numel());
   return image;
 }
 

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <vector>
-
 #include "framework/image/class_table.h"
 #include "framework/report/plane_row.h"
+
+#include <vector>
 
 namespace triptych::app {
 
 /// The classes of a recipe as pictures want them: index as value, background left clear.
 std::vector<LegendClass> legend_of(const ClassTable& classes);
 
-/// A float image of axis-0 slice `index` of data [C, D, H, W] (first channel), and the same of labels.
+/// A float image of axis-0 slice `index` of data [C, D, H, W] (first channel), and the same of
+/// labels.
 FloatImage slice_of(const at::Tensor& data, std::int64_t index);
 LabelImage label_slice_of(const at::Tensor& labels, std::int64_t index);
 

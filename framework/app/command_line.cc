@@ -103,8 +103,16 @@ const std::vector<FlagInfo>& flags() {
 }
 
 const std::vector<std::string>& verbs() {
-  static const std::vector<std::string> list = {
-      "train", "predict", "evaluate", "generate", "render", "describe", "new", "summary", "compose", "completion"};
+  static const std::vector<std::string> list = {"train",
+                                                "predict",
+                                                "evaluate",
+                                                "generate",
+                                                "render",
+                                                "describe",
+                                                "new",
+                                                "summary",
+                                                "compose",
+                                                "completion"};
   return list;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What `triptych new` writes. NAME is the registered name, CLASS the class. Each template builds as it is
-// and passes the contract tests of its kind, so that a researcher starts from something that works.
+// What `triptych new` writes. NAME is the registered name, CLASS the class. Each template builds as
+// it is and passes the contract tests of its kind, so that a researcher starts from something that
+// works.
 
 namespace triptych::app::templates {
 
@@ -45,7 +46,8 @@ class CLASS final : public Head {
 TRIPTYCH_REGISTER_HEAD("NAME", CLASS)
 }  // namespace triptych
 )";
-inline constexpr const char* kHeadRecipe = "name: NAME\nnum_classes: ???   # set by the experiment\nhidden: 16\n";
+inline constexpr const char* kHeadRecipe =
+    "name: NAME\nnum_classes: ???   # set by the experiment\nhidden: 16\n";
 
 inline constexpr const char* kBackbone = R"(#include "framework/core/nn.h"
 #include "framework/model/backbone.h"

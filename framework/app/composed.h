@@ -6,7 +6,8 @@
 
 namespace triptych::app {
 
-/// Composes groups and overrides of the command line and resolves interpolations; the key `hydra` is left out.
+/// Composes groups and overrides of the command line and resolves interpolations; the key `hydra`
+/// is left out.
 config::Node compose_resolved(const CommandLine& command);
 
 }  // namespace triptych::app

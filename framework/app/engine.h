@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/app/command_line.h"
+
 #include <functional>
 #include <string>
 #include <vector>
-
-#include "framework/app/command_line.h"
 
 namespace triptych::app {
 
@@ -23,7 +23,8 @@ int check(const CommandLine& command);
 /// Runs `work`; an exception becomes one line on stderr and its exit code.
 int guarded(const std::function<int()>& work);
 
-/// Runs the verb on the command line and turns exceptions into one line on stderr and the exit code.
+/// Runs the verb on the command line and turns exceptions into one line on stderr and the exit
+/// code.
 int run_engine(const std::vector<std::string>& words);
 
 }  // namespace triptych::app

@@ -28,61 +28,81 @@ const std::map<std::string, VerbHelp>& texts() {
   static const std::map<std::string, VerbHelp> map = {
       {"train",
        {"compose an experiment, train, validate, write a run folder",
-        "triptych train experiment=NAME [WORD...] [-m [--jobs N]]\n       triptych train resume=DIR",
-        "The run goes to outputs/<date>/<time> (hydra.run.dir=... changes that), a sweep to multirun/<date>/<time>\n"
-        "(hydra.sweep.dir=..., hydra.sweep.subdir=...). resume=DIR continues a stopped run bit for bit.\n"
-        "-m runs a job for each combination of values: a,b or range(1,4) or choice(a,b) or glob(*).\n"
-        "A failed job does not stop the others; the exit code is then 1. Called again with the same hydra.sweep.dir,\n"
+        "triptych train experiment=NAME [WORD...] [-m [--jobs N]]\n       triptych train "
+        "resume=DIR",
+        "The run goes to outputs/<date>/<time> (hydra.run.dir=... changes that), a sweep to "
+        "multirun/<date>/<time>\n"
+        "(hydra.sweep.dir=..., hydra.sweep.subdir=...). resume=DIR continues a stopped run bit for "
+        "bit.\n"
+        "-m runs a job for each combination of values: a,b or range(1,4) or choice(a,b) or "
+        "glob(*).\n"
+        "A failed job does not stop the others; the exit code is then 1. Called again with the "
+        "same hydra.sweep.dir,\n"
         "finished jobs are left alone and stopped ones continue.",
         {"triptych train experiment=quickstart trainer.max_steps=600",
-         "triptych train experiment=quickstart hydra.run.dir=outputs/mine backbone.width=32 schedule=polynomial",
+         "triptych train experiment=quickstart hydra.run.dir=outputs/mine backbone.width=32 "
+         "schedule=polynomial",
          "triptych train -m --jobs 2 experiment=quickstart seed=1,2,3 weighting=fixed,uncertainty",
          "triptych train resume=outputs/2026-01-31/12-30-00"},
         {"--multirun", "--jobs", "--config-dir", "--config-name"}}},
       {"predict",
        {"apply a trained task to a volume",
         "triptych predict run=DIR input.image=FILE output=FILE|DIR [task=NAME] [KEY=VALUE...]",
-        "Reads any volume and writes labels with the same geometry. task= is needed where the run has several.\n"
-        "Other keys: checkpoint=best|last, spacing=[x,y,z] in mm for a file that states none, device=, threads=,\n"
-        "infer.planes=1|3|9, infer.fusion=soft|majority. With infer.outputs=[labels,probabilities,entropy,disagreement]\n"
+        "Reads any volume and writes labels with the same geometry. task= is needed where the run "
+        "has several.\n"
+        "Other keys: checkpoint=best|last, spacing=[x,y,z] in mm for a file that states none, "
+        "device=, threads=,\n"
+        "infer.planes=1|3|9, infer.fusion=soft|majority. With "
+        "infer.outputs=[labels,probabilities,entropy,disagreement]\n"
         "output is a folder.",
         {"triptych predict run=outputs/quickstart input.image=scan.nii.gz output=labels.nii.gz",
-         "triptych predict run=outputs/quickstart input.image=scan.nii.gz output=prediction infer.planes=9 "
+         "triptych predict run=outputs/quickstart input.image=scan.nii.gz output=prediction "
+         "infer.planes=9 "
          "'infer.outputs=[labels,entropy]'"},
         {}}},
       {"evaluate",
        {"metrics of a run, or of a label file against a reference",
         "triptych evaluate run=DIR [split=test] [compare=true] [KEY=VALUE...]\n"
         "       triptych evaluate input.prediction=FILE input.reference=FILE [output=DIR]",
-        "Predicts the samples of a split (train, validation or test) and scores them; compare=true scores single plane\n"
-        "sets, voting over 3 and 9 sets and Otsu's thresholds too. Other keys: task=, checkpoint=best|last, limit=N\n"
-        "samples, output=DIR, device=, threads=, infer.KEY=. Prints a table, with --json the same as JSON.",
+        "Predicts the samples of a split (train, validation or test) and scores them; compare=true "
+        "scores single plane\n"
+        "sets, voting over 3 and 9 sets and Otsu's thresholds too. Other keys: task=, "
+        "checkpoint=best|last, limit=N\n"
+        "samples, output=DIR, device=, threads=, infer.KEY=. Prints a table, with --json the same "
+        "as JSON.",
         {"triptych evaluate run=outputs/quickstart",
-         "triptych evaluate run=outputs/quickstart split=validation limit=1 compare=true infer.planes=9",
+         "triptych evaluate run=outputs/quickstart split=validation limit=1 compare=true "
+         "infer.planes=9",
          "triptych evaluate input.prediction=labels.nii.gz input.reference=truth.nii.gz --json"},
         {"--json"}}},
       {"generate",
        {"write a data set to disk as files",
         "triptych generate output=DIR [dataset=NAME] [WORD...]",
-        "Writes DIR/<sample>/<entry>.nii.gz, DIR/manifest.yaml, and DIR/dataset/generated.yaml, which reads them back:\n"
+        "Writes DIR/<sample>/<entry>.nii.gz, DIR/manifest.yaml, and DIR/dataset/generated.yaml, "
+        "which reads them back:\n"
         "triptych train --config-dir DIR dataset@datasets.volumes=generated ...\n"
-        "Other keys: format=.mha, splits=[train,test], limit=N samples of each split, threads=N, dataset.KEY=.",
+        "Other keys: format=.mha, splits=[train,test], limit=N samples of each split, threads=N, "
+        "dataset.KEY=.",
         {"triptych generate output=data/phantoms dataset.train=4 'dataset.size=[96,96,96]'",
          "triptych generate output=data/few dataset.seed=7 limit=1 'splits=[test]' format=.mha"},
         {"--config-dir", "--config-name"}}},
       {"render",
        {"picture of a volume: three planes, scale bar, window stated",
         "triptych render input.image=FILE [input.label=FILE] output=FILE.png [KEY=VALUE...]",
-        "Labels are drawn over the image. Other keys: window=[lo,hi], index=[d,h,w] where the planes meet,\n"
+        "Labels are drawn over the image. Other keys: window=[lo,hi], index=[d,h,w] where the "
+        "planes meet,\n"
         "spacing=[x,y,z] in mm, colour_map=gray|viridis|rdbu, fill=0..1, title=.",
         {"triptych render input.image=scan.nii.gz input.label=labels.nii.gz output=overview.png",
-         "triptych render input.image=scan.nii.gz output=overview.png 'index=[10,20,30]' colour_map=viridis"},
+         "triptych render input.image=scan.nii.gz output=overview.png 'index=[10,20,30]' "
+         "colour_map=viridis"},
         {}}},
       {"describe",
        {"groups, their options, components and every field",
         "triptych describe [KIND [NAME]] [--json]",
-        "Without words: every group with its options and every kind with its components. KIND: the fields of all of its\n"
-        "components with types, defaults, bounds, help and source file. KIND NAME: one component, or the text of an option.",
+        "Without words: every group with its options and every kind with its components. KIND: the "
+        "fields of all of its\n"
+        "components with types, defaults, bounds, help and source file. KIND NAME: one component, "
+        "or the text of an option.",
         {"triptych describe",
          "triptych describe head segmentation",
          "triptych describe transform",
@@ -91,8 +111,10 @@ const std::map<std::string, VerbHelp>& texts() {
       {"new",
        {"write the files of a new component, ready to build",
         "triptych new KIND NAME",
-        "KIND: backbone, head, task, dataset, loss, weighting. Writes <kind>s/NAME.cc (losses and weightings below\n"
-        "framework/components) and experiments/<kind>/NAME.yaml into the folder that holds heads/ and experiments/.\n"
+        "KIND: backbone, head, task, dataset, loss, weighting. Writes <kind>s/NAME.cc (losses and "
+        "weightings below\n"
+        "framework/components) and experiments/<kind>/NAME.yaml into the folder that holds heads/ "
+        "and experiments/.\n"
         "Existing files stay as they are. Build to use it.",
         {"triptych new head my_head"},
         {}}},
@@ -106,21 +128,32 @@ const std::map<std::string, VerbHelp>& texts() {
       {"compose",
        {"print the composed configuration",
         "triptych compose [WORD...] [FLAG...]",
-        "Prints what train would use, without running it. Interpolations stay as written unless --resolve\n"
-        "or --get ask for their values. -m prints a list of {overrides, config} in the order of the jobs.",
+        "Prints what train would use, without running it. Interpolations stay as written unless "
+        "--resolve\n"
+        "or --get ask for their values. -m prints a list of {overrides, config} in the order of "
+        "the jobs.",
         {"triptych compose experiment=quickstart trainer.max_steps=10 --resolve",
          "triptych compose experiment=quickstart --get optimizer.lr",
          "triptych compose experiment=quickstart --package trainer",
          "triptych compose -m experiment=quickstart seed=1,2 weighting=fixed,uncertainty",
          "triptych compose experiment=quickstart --info defaults",
          "triptych compose experiment=quickstart trainer.max_steps=10 --check"},
-        {"--resolve", "--get", "--multirun", "--check", "--package", "--cfg", "--info", "--config-dir", "--config-name"}}},
+        {"--resolve",
+         "--get",
+         "--multirun",
+         "--check",
+         "--package",
+         "--cfg",
+         "--info",
+         "--config-dir",
+         "--config-name"}}},
       {"completion",
        {"completion for a shell",
         "triptych completion bash|zsh",
         "Completes verbs, flags, groups, their options and the keys of the composed configuration.",
         {"source <(triptych completion bash)",
-         "source <(triptych completion zsh)   # after compinit; or: triptych completion zsh > \"${fpath[1]}/_triptych\""},
+         "source <(triptych completion zsh)   # after compinit; or: triptych completion zsh > "
+         "\"${fpath[1]}/_triptych\""},
         {}}},
   };
   return map;

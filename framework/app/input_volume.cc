@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/input_volume.h"
 
+#include "framework/config/fields.h"
+#include "framework/core/error.h"
+#include "framework/core/log.h"
+
 #include <algorithm>
 
 #include <ATen/ATen.h>
-
-#include "framework/config/fields.h"
-#include "framework/core/error.h"
 
 namespace triptych::app {
 namespace {
@@ -24,7 +25,8 @@ void for_each_slab(const std::string& location,
   }
   const Index3& shape = header.geometry.shape;
   for (std::int64_t first = 0; first < shape[0]; first += kSlabSlices) {
-    const Region region{{first, 0, 0}, {std::min(kSlabSlices, shape[0] - first), shape[1], shape[2]}};
+    const Region region{{first, 0, 0},
+                        {std::min(kSlabSlices, shape[0] - first), shape[1], shape[2]}};
     use(first, read_region(location, region, options).data.to(at::kFloat));
   }
 }
@@ -34,7 +36,10 @@ bool needs_resampling(const HarmoniseConfig& harmonise, const Geometry& geometry
   return spacing && !spacing->isApprox(geometry.spacing, 1e-4);
 }
 
-std::unique_ptr<VolumeStore> store_of(const Geometry& geometry, std::int64_t channels, MemoryBudget& budget, const std::filesystem::path& scratch) {
+std::unique_ptr<VolumeStore> store_of(const Geometry& geometry,
+                                      std::int64_t channels,
+                                      MemoryBudget& budget,
+                                      const std::filesystem::path& scratch) {
   return std::make_unique<VolumeStore>(channels, geometry.shape, at::kFloat, budget, scratch);
 }
 
@@ -44,7 +49,9 @@ HarmoniseConfig harmonise_of(const config::Node& resolved, const std::string& da
   HarmoniseConfig none;
   none.mode = "none";
   const config::Node* node = resolved.find("datasets." + dataset + ".harmonise");
-  return node == nullptr || node->is_null() ? none : config::read<HarmoniseConfig>(*node, "datasets." + dataset + ".harmonise");
+  return node == nullptr || node->is_null()
+             ? none
+             : config::read<HarmoniseConfig>(*node, "datasets." + dataset + ".harmonise");
 }
 
 InputVolume read_input(const std::string& location,
@@ -56,11 +63,16 @@ InputVolume read_input(const std::string& location,
   ReadOptions own = options;
   VolumeHeader header = read_header(location, own);
   if (channels == 1 && header.channels > 1) {
+    TRIPTYCH_LOG(
+        warning, "{}: {} channels are read as their grey value", location, header.channels);
     own.color = ColorMode::kGrey;
     header = read_header(location, own);
   }
   if (header.channels != channels) {
-    throw data_error(fmt::format("{}: expected {} channels, as the model was trained with, got {}", location, channels, header.channels));
+    throw data_error(fmt::format("{}: expected {} channels, as the model was trained with, got {}",
+                                 location,
+                                 channels,
+                                 header.channels));
   }
   InputVolume input{nullptr, header.geometry, header.geometry};
   if (needs_resampling(harmonise_config, header.geometry)) {
@@ -82,7 +94,8 @@ InputVolume read_input(const std::string& location,
       block(values.narrow(1, first, std::min(kSlabSlices, values.size(1) - first)).contiguous());
     }
   };
-  const IntensityStatistics statistics = measure_intensities(blocks, harmonise_config.low_percentile, harmonise_config.high_percentile);
+  const IntensityStatistics statistics = measure_intensities(
+      blocks, harmonise_config.low_percentile, harmonise_config.high_percentile);
   const IntensityMap map = fit_intensities(statistics, harmonise_config, location);
   for (std::int64_t first = 0; first < values.size(1); first += kSlabSlices) {
     at::Tensor slab = values.narrow(1, first, std::min(kSlabSlices, values.size(1) - first));

@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <filesystem>
-#include <memory>
-#include <string>
-
 #include "framework/data/harmonise.h"
 #include "framework/data/volume_store.h"
 #include "framework/image/io.h"
 
+#include <filesystem>
+#include <memory>
+#include <string>
+
 namespace triptych::app {
 
-/// A volume prepared for the network: harmonised, float32, in a store that may be larger than memory.
+/// A volume prepared for the network: harmonised, float32, in a store that may be larger than
+/// memory.
 struct InputVolume {
   std::unique_ptr<VolumeStore> store;  ///< [C, D, H, W]
   Geometry geometry;                   ///< of the store: the working grid
   Geometry original;                   ///< of the file; outputs are brought back to it
 };
 
-/// Reads `location` slab by slab where its format allows it, so that memory stays within `budget`; grey values and spacing
-/// become those that `harmonise` asks for. Resampling needs the volume in memory.
+/// Reads `location` slab by slab where its format allows it, so that memory stays within `budget`;
+/// grey values and spacing become those that `harmonise` asks for. Resampling needs the volume in
+/// memory.
 InputVolume read_input(const std::string& location,
                        const ReadOptions& options,
                        const HarmoniseConfig& harmonise,

@@ -18,7 +18,9 @@ BuildRecord build_record() {
   build.git_dirty = TRIPTYCH_GIT_DIRTY;
   build.build_type = TRIPTYCH_BUILD_TYPE;
   build.compiler = fmt::format("gcc {}", __VERSION__);
-  build.libraries = {{"libtorch", torch_version()}, {"itk", TRIPTYCH_ITK_VERSION}, {"hdf5", TRIPTYCH_HDF5_VERSION}};
+  build.libraries = {{"libtorch", torch_version()},
+                     {"itk", TRIPTYCH_ITK_VERSION},
+                     {"hdf5", TRIPTYCH_HDF5_VERSION}};
   return build;
 }
 
@@ -31,8 +33,9 @@ void apply_threads(std::int64_t threads) {
 config::Node read_resolved(const fs::path& folder) {
   const fs::path path = folder / "resolved.yaml";
   if (!fs::exists(path)) {
-    throw io_error(fmt::format("{}: no run directory, resolved.yaml is missing", folder.string()),
-                   "name a folder that `triptych train` wrote, such as outputs/2026-01-31/12-00-00");
+    throw io_error(
+        fmt::format("{}: no run directory, resolved.yaml is missing", folder.string()),
+        "name a folder that `triptych train` wrote, such as outputs/2026-01-31/12-00-00");
   }
   return config::resolve(config::read_yaml_file(path.string()));
 }

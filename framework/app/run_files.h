@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <filesystem>
-#include <memory>
-#include <string>
-
 #include "framework/config/node.h"
 #include "framework/learn/checkpoint.h"
 #include "framework/learn/experiment.h"
 #include "framework/report/run_record.h"
+
+#include <filesystem>
+#include <memory>
+#include <string>
 
 namespace triptych::app {
 
@@ -26,14 +26,16 @@ struct StoredRun {
   TrainState state;
 };
 
-/// The configuration of the run in `folder`, as `train` wrote it. Throws io_error when it is no run directory.
+/// The configuration of the run in `folder`, as `train` wrote it. Throws io_error when it is no run
+/// directory.
 config::Node read_resolved(const std::filesystem::path& folder);
 
-/// Opens `folder`; `which` is "best" or "last". Throws io_error naming what is missing, with a hint.
+/// Opens `folder`; `which` is "best" or "last". Throws io_error naming what is missing, with a
+/// hint.
 StoredRun open_run(const std::filesystem::path& folder, const std::string& which);
 
-/// The trained model of a stored run, in inference mode, weights loaded, on the experiment's device. `changes` is merged over
-/// the run's configuration: maps deep, anything else replaces.
+/// The trained model of a stored run, in inference mode, weights loaded, on the experiment's
+/// device. `changes` is merged over the run's configuration: maps deep, anything else replaces.
 std::unique_ptr<Experiment> load_experiment(const StoredRun& run, const config::Node& changes);
 
 }  // namespace triptych::app

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/run_observer.h"
 
+#include "framework/app/class_legend.h"
+#include "framework/core/file.h"
+#include "framework/report/line_chart.h"
+#include "framework/report/plane_row.h"
+#include "framework/report/tensorboard_sink.h"
+
 #include <cmath>
 #include <fstream>
 
@@ -8,17 +14,12 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include "framework/app/class_legend.h"
-#include "framework/core/file.h"
-#include "framework/report/line_chart.h"
-#include "framework/report/plane_row.h"
-#include "framework/report/tensorboard_sink.h"
-
 namespace triptych::app {
 namespace {
 
 /// Curves of a resumed run start with what metrics.jsonl already holds.
-std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> read_curves(const std::filesystem::path& path) {
+std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> read_curves(
+    const std::filesystem::path& path) {
   std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> curves;
   std::ifstream stream(path);
   for (std::string line; std::getline(stream, line);) {
@@ -33,7 +34,10 @@ std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> read_
   return curves;
 }
 
-SliceView panel(const std::string& name, FloatImage image, LabelImage labels, const Geometry& geometry) {
+SliceView panel(const std::string& name,
+                FloatImage image,
+                LabelImage labels,
+                const Geometry& geometry) {
   SliceView view;
   view.name = name;
   view.spacing = {geometry.spacing[0], geometry.spacing[1], geometry.spacing_known};
@@ -42,12 +46,14 @@ SliceView panel(const std::string& name, FloatImage image, LabelImage labels, co
   return view;
 }
 
-/// A sample id as part of a file name: letters, digits, '.', '_' and '-' stay, anything else becomes '_'.
+/// A sample id as part of a file name: letters, digits, '.', '_' and '-' stay, anything else
+/// becomes '_'.
 std::string safe_file_name(const std::string& id) {
   constexpr std::size_t kLongest = 120;
   std::string name = id.substr(0, kLongest);
   for (char& c : name) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '.' || c == '_' || c == '-';
     if (!plain) c = '_';
   }
   return name;
@@ -55,7 +61,8 @@ std::string safe_file_name(const std::string& id) {
 
 }  // namespace
 
-RunObserver::RunObserver(std::filesystem::path folder, std::optional<std::int64_t> resume_step) : folder_(std::move(folder)) {
+RunObserver::RunObserver(std::filesystem::path folder, std::optional<std::int64_t> resume_step)
+    : folder_(std::move(folder)) {
   sinks_.add(std::make_unique<JsonlSink>(folder_ / "metrics.jsonl", resume_step));
   sinks_.add(std::make_unique<CsvSink>(folder_ / "metrics.csv", resume_step));
   sinks_.add(std::make_unique<TensorBoardSink>(folder_ / "tb", resume_step));
@@ -90,7 +97,8 @@ void RunObserver::on_predictions(std::int64_t step,
   if (!batch.has(roles.image)) return;
   const BatchEntry& image = batch.at(roles.image);
   const bool compared = batch.has(roles.reference);
-  const bool labelled = compared && batch.at(roles.reference).kind == EntryKind::kLabel && activated.size(1) == classes.size();
+  const bool labelled = compared && batch.at(roles.reference).kind == EntryKind::kLabel &&
+                        activated.size(1) == classes.size();
   for (std::int64_t item = 0; item < activated.size(0); ++item) {
     const Geometry& geometry = image.geometry[static_cast<std::size_t>(item)];
     const at::Tensor grey = image.data[item];
@@ -100,34 +108,47 @@ void RunObserver::on_predictions(std::int64_t step,
     if (labelled) {
       const at::Tensor predicted = activated[item].argmax(0, true);
       panels.push_back(panel("image", slice_of(grey, middle), {}, geometry));
-      panels.push_back(panel("prediction", slice_of(grey, middle), label_slice_of(predicted, out), geometry));
-      panels.push_back(panel("reference", slice_of(grey, middle), label_slice_of(batch.at(roles.reference).data[item], out), geometry));
+      panels.push_back(
+          panel("prediction", slice_of(grey, middle), label_slice_of(predicted, out), geometry));
+      panels.push_back(panel("reference",
+                             slice_of(grey, middle),
+                             label_slice_of(batch.at(roles.reference).data[item], out),
+                             geometry));
     } else {
       panels.push_back(panel("input", slice_of(grey, middle), {}, geometry));
       panels.push_back(panel("prediction", slice_of(activated[item], out), {}, geometry));
       if (compared && batch.at(roles.reference).kind == EntryKind::kIntensity) {
-        panels.push_back(panel("reference", slice_of(batch.at(roles.reference).data[item], out), {}, geometry));
+        panels.push_back(
+            panel("reference", slice_of(batch.at(roles.reference).data[item], out), {}, geometry));
       }
     }
     const std::string& id = batch.ids[static_cast<std::size_t>(item)];
     const std::string name = picture_name(step, task.key, id);
-    const Picture picture =
-        draw_row(panels, labelled ? legend_of(classes) : std::vector<LegendClass>{}, {}, fmt::format("{} step {}", id, step));
-    write_png(folder_ / "pictures" / task.key / fmt::format("step_{:07}_{}.png", step, name), picture);
+    const Picture picture = draw_row(panels,
+                                     labelled ? legend_of(classes) : std::vector<LegendClass>{},
+                                     {},
+                                     fmt::format("{} step {}", id, step));
+    write_png(folder_ / "pictures" / task.key / fmt::format("step_{:07}_{}.png", step, name),
+              picture);
     sinks_.write_picture(step, fmt::format("image/{}/{}", task.key, name), picture);
   }
 }
 
-std::string RunObserver::picture_name(std::int64_t step, const std::string& task, const std::string& id) {
+std::string RunObserver::picture_name(std::int64_t step,
+                                      const std::string& task,
+                                      const std::string& id) {
   if (step != pictures_step_) pictures_.clear();
   pictures_step_ = step;
   const std::string base = safe_file_name(id);
   std::string name = base;
-  for (int count = 2; !pictures_.emplace(task, name).second; ++count) name = fmt::format("{}_{}", base, count);
+  for (int count = 2; !pictures_.emplace(task, name).second; ++count)
+    name = fmt::format("{}_{}", base, count);
   return name;
 }
 
-void RunObserver::on_checkpoint(std::int64_t, const std::filesystem::path&, bool) { sinks_.flush(); }
+void RunObserver::on_checkpoint(std::int64_t, const std::filesystem::path&, bool) {
+  sinks_.flush();
+}
 
 void RunObserver::draw_curves() {
   LineChart losses{.title = "Loss", .x_label = "optimiser step", .y_label = "loss", .log_y = true};
@@ -135,10 +156,13 @@ void RunObserver::draw_curves() {
   for (const auto& [tag, points] : curves_) {
     const bool mean = tag.ends_with("/mean");
     if (tag.starts_with("loss/")) {
-      losses.series.push_back({.name = tag, .x = points.first, .y = points.second,
+      losses.series.push_back({.name = tag,
+                               .x = points.first,
+                               .y = points.second,
                                .best = tag == "loss/val" ? Best::kLowest : Best::kNone});
     } else if (mean && tag.find("_mm/") == std::string::npos) {
-      metrics.series.push_back({.name = tag, .x = points.first, .y = points.second, .best = Best::kHighest});
+      metrics.series.push_back(
+          {.name = tag, .x = points.first, .y = points.second, .best = Best::kHighest});
     }
   }
   charts_["curves.svg"] = svg_of(losses);

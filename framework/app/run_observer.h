@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/learn/trainer.h"
+#include "framework/report/metric_sink.h"
+
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -10,13 +13,11 @@
 #include <utility>
 #include <vector>
 
-#include "framework/learn/trainer.h"
-#include "framework/report/metric_sink.h"
-
 namespace triptych::app {
 
-/// Turns what the trainer tells into files of the run directory: metrics.jsonl, metrics.csv, TensorBoard events (tb/),
-/// pictures/<task>/step_<step>_<item>.png of validation items, curves.svg.
+/// Turns what the trainer tells into files of the run directory: metrics.jsonl, metrics.csv,
+/// TensorBoard events (tb/), pictures/<task>/step_<step>_<item>.png of validation items,
+/// curves.svg.
 class RunObserver final : public TrainingObserver {
  public:
   /// `resume_step`: keep rows up to that step.
@@ -31,11 +32,14 @@ class RunObserver final : public TrainingObserver {
                       const at::Tensor& activated) override;
   void on_checkpoint(std::int64_t step, const std::filesystem::path& folder, bool best) override;
 
-  /// Draws the curves once more, flushes, and writes result.json: the values of the last validation.
+  /// Draws the curves once more, flushes, and writes result.json: the values of the last
+  /// validation.
   void finish();
   /// SVG texts by file name.
   const std::map<std::string, std::string>& charts() const { return charts_; }
-  const std::vector<std::pair<std::string, double>>& last_validation() const { return last_validation_; }
+  const std::vector<std::pair<std::string, double>>& last_validation() const {
+    return last_validation_;
+  }
 
  private:
   void draw_curves();

@@ -1,22 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/sweep_runner.h"
 
-#include <algorithm>
-#include <cerrno>
-#include <chrono>
-#include <csignal>
-#include <cstdio>
-#include <cstring>
-#include <functional>
-#include <map>
-#include <thread>
-
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <nlohmann/json.hpp>
-
 #include "framework/app/engine.h"
 #include "framework/app/run_files.h"
 #include "framework/app/training_job.h"
@@ -30,6 +14,21 @@
 #include "framework/learn/experiment.h"
 #include "framework/report/table.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <thread>
+
+#include <nlohmann/json.hpp>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 namespace triptych::app {
 namespace fs = std::filesystem;
 namespace {
@@ -41,7 +40,8 @@ struct Job {
 };
 
 nlohmann::json read_json(const fs::path& path) {
-  return fs::exists(path) ? nlohmann::json::parse(read_file(path), nullptr, false) : nlohmann::json();
+  return fs::exists(path) ? nlohmann::json::parse(read_file(path), nullptr, false)
+                          : nlohmann::json();
 }
 
 bool is_done(const fs::path& folder) {
@@ -58,7 +58,9 @@ int run_job(const CommandLine& command, config::SweepJob& job, const fs::path& f
   return run_training(command, resolved, folder, false);
 }
 
-int exit_code_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
+int exit_code_of(int status) {
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
 
 /// Jobs that run in processes of their own; a job cannot take the sweep or another job down.
 class JobProcesses {
@@ -67,11 +69,13 @@ class JobProcesses {
 
   std::size_t running() const { return running_.size(); }
 
-  /// LibTorch has no threads yet, so forking is safe. The job dies with the sweep: two sweeps never write one folder.
+  /// LibTorch has no threads yet, so forking is safe. The job dies with the sweep: two sweeps never
+  /// write one folder.
   void start(std::size_t index, const std::function<int()>& work) {
     const pid_t sweep = ::getpid();
     const pid_t child = ::fork();
-    if (child < 0) throw io_error(fmt::format("job {} could not be started: {}", index, std::strerror(errno)));
+    if (child < 0)
+      throw io_error(fmt::format("job {} could not be started: {}", index, std::strerror(errno)));
     if (child > 0) {
       running_[child] = index;
       return;
@@ -93,10 +97,12 @@ class JobProcesses {
       std::this_thread::sleep_for(kPause);
     }
     const auto found = running_.find(ended);
-    if (found == running_.end()) throw io_error(fmt::format("waiting for a job failed: {}", std::strerror(errno)));
+    if (found == running_.end())
+      throw io_error(fmt::format("waiting for a job failed: {}", std::strerror(errno)));
     Job& job = jobs_[found->second];
     job.exit_code = exit_code_of(status);
-    TRIPTYCH_LOG(info, "job {} ended with exit code {}: {}", found->second, job.exit_code, job.words);
+    TRIPTYCH_LOG(
+        info, "job {} ended with exit code {}: {}", found->second, job.exit_code, job.words);
     running_.erase(found);
   }
 
@@ -117,8 +123,11 @@ std::string swept_words(const std::vector<config::SweepJob>& sweep, std::size_t 
   const std::vector<std::string>& words = sweep[index].overrides;
   std::vector<std::string> swept;
   for (std::size_t i = 0; i < words.size(); ++i) {
-    const auto same = [&](const config::SweepJob& job) { return i < job.overrides.size() && job.overrides[i] == words[i]; };
-    if (sweep.size() == 1 || !std::all_of(sweep.begin(), sweep.end(), same)) swept.push_back(words[i]);
+    const auto same = [&](const config::SweepJob& job) {
+      return i < job.overrides.size() && job.overrides[i] == words[i];
+    };
+    if (sweep.size() == 1 || !std::all_of(sweep.begin(), sweep.end(), same))
+      swept.push_back(words[i]);
   }
   return join(swept, " ", "");
 }
@@ -130,8 +139,13 @@ std::vector<Job> planned_jobs(const std::vector<config::SweepJob>& sweep) {
     const fs::path folder = config::job_directory(job);
     const auto [known, added] = folders.emplace(folder.lexically_normal(), jobs.size());
     if (!added) {
-      throw ConfigError("schema", fmt::format("hydra.sweep.subdir: jobs {} and {} would both write '{}'", known->second, jobs.size(), folder.string()),
-                        "the subfolder has to differ, as ${hydra.job.num} and ${hydra.job.override_dirname} do");
+      throw ConfigError(
+          "schema",
+          fmt::format("hydra.sweep.subdir: jobs {} and {} would both write '{}'",
+                      known->second,
+                      jobs.size(),
+                      folder.string()),
+          "the subfolder has to differ, as ${hydra.job.num} and ${hydra.job.override_dirname} do");
     }
     config::check_same_words(job, folder);
     jobs.push_back({swept_words(sweep, jobs.size()), folder});
@@ -157,8 +171,10 @@ Table results(const std::vector<Job>& jobs, const std::function<bool(const std::
   Table table(columns, 4);
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     const bool started = jobs[i].exit_code >= 0;
-    std::vector<Table::Cell> row = {static_cast<std::int64_t>(i), jobs[i].words,
-                                    started ? Table::Cell(static_cast<std::int64_t>(jobs[i].exit_code)) : Table::Cell()};
+    std::vector<Table::Cell> row = {
+        static_cast<std::int64_t>(i),
+        jobs[i].words,
+        started ? Table::Cell(static_cast<std::int64_t>(jobs[i].exit_code)) : Table::Cell()};
     for (const std::string& name : names) {
       row.push_back(values[i].contains(name) ? Table::Cell(values[i].at(name)) : Table::Cell());
     }
@@ -171,7 +187,8 @@ void write_results(const fs::path& folder, const std::vector<Job>& jobs) {
   const Table table = results(jobs, [](const std::string&) { return true; });
   write_file_atomically(folder / "results.json", table.json() + "\n");
   write_file_atomically(folder / "results.md", table.markdown());
-  const Table brief = results(jobs, [](const std::string& name) { return name == "monitor" || name == "loss/val"; });
+  const Table brief = results(
+      jobs, [](const std::string& name) { return name == "monitor" || name == "loss/val"; });
   std::printf("%s\n%s\n", brief.text().c_str(), folder.c_str());
 }
 
@@ -201,7 +218,8 @@ int run_sweep(const CommandLine& command, const config::ComposeRequest& request)
 
   write_results(folder, jobs);
   if (const int signal = stop_requested()) return stop_exit_code(signal);
-  const bool all_done = std::all_of(jobs.begin(), jobs.end(), [](const Job& job) { return job.exit_code == 0; });
+  const bool all_done =
+      std::all_of(jobs.begin(), jobs.end(), [](const Job& job) { return job.exit_code == 0; });
   return all_done ? 0 : 1;
 }
 

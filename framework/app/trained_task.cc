@@ -23,8 +23,8 @@ const EntrySpec* find_entry(const ExperimentTask& task, const std::string& name)
   return nullptr;
 }
 
-/// The required roles that are no targets. Modalities come from the data set when it is at hand, else from the model when it
-/// knows only one.
+/// The required roles that are no targets. Modalities come from the data set when it is at hand,
+/// else from the model when it knows only one.
 std::vector<InputRole> input_roles(const Experiment& experiment, const ExperimentTask& task) {
   const std::map<std::string, std::int64_t>& channels = experiment.channels();
   const std::string reference = task.task->reference_role();
@@ -33,9 +33,13 @@ std::vector<InputRole> input_roles(const Experiment& experiment, const Experimen
     if (role.target || !role.required) continue;
     const EntrySpec* entry = find_entry(task, role.entry);
     if (entry != nullptr && entry->kind != EntryKind::kIntensity) {
-      throw usage_error(fmt::format("task '{}': its role '{}' holds a {}; whole volumes are predicted from images only", task.key,
-                                    role.role, kind_text(entry->kind)),
-                        "roles that a prediction is compared with are bound with RoleBinding::target");
+      throw usage_error(
+          fmt::format(
+              "task '{}': its role '{}' holds a {}; whole volumes are predicted from images only",
+              task.key,
+              role.role,
+              kind_text(entry->kind)),
+          "roles that a prediction is compared with are bound with RoleBinding::target");
     }
     InputRole input{role.role, channels.size() == 1 ? channels.begin()->first : "", 1};
     if (entry != nullptr) input.modality = entry->modality;
@@ -43,11 +47,14 @@ std::vector<InputRole> input_roles(const Experiment& experiment, const Experimen
     if (found != channels.end()) input.channels = found->second;
     inputs.insert(role.role == reference ? inputs.begin() : inputs.end(), input);
   }
-  if (inputs.empty()) throw usage_error(fmt::format("task '{}': none of its roles is an image to predict from", task.key));
+  if (inputs.empty())
+    throw usage_error(
+        fmt::format("task '{}': none of its roles is an image to predict from", task.key));
   return inputs;
 }
 
-Batch whole_batch(const std::vector<InputRole>& inputs, const std::map<std::string, InputImage>& images) {
+Batch whole_batch(const std::vector<InputRole>& inputs,
+                  const std::map<std::string, InputImage>& images) {
   Batch batch;
   batch.ids = {"volume"};
   for (const InputRole& input : inputs) {
@@ -65,23 +72,30 @@ Batch whole_batch(const std::vector<InputRole>& inputs, const std::map<std::stri
 }  // namespace
 
 std::filesystem::path TrainedTask::scratch() const {
-  return infer().scratch.empty() ? std::filesystem::temp_directory_path() : std::filesystem::path(infer().scratch);
+  return infer().scratch.empty() ? std::filesystem::temp_directory_path()
+                                 : std::filesystem::path(infer().scratch);
 }
 
 VolumePredictor TrainedTask::predictor() const {
   const std::shared_ptr<Task> component = task().task;
-  const auto activate = [component](const Prediction& prediction) { return component->activate(prediction); };
-  return {volume_network(experiment->model(), key, inputs.front().modality, experiment->device(), activate),
+  const auto activate = [component](const Prediction& prediction) {
+    return component->activate(prediction);
+  };
+  return {volume_network(
+              experiment->model(), key, inputs.front().modality, experiment->device(), activate),
           infer()};
 }
 
-PredictedVolume TrainedTask::predict(const std::map<std::string, InputImage>& images, MemoryBudget& budget) const {
+PredictedVolume TrainedTask::predict(const std::map<std::string, InputImage>& images,
+                                     MemoryBudget& budget) const {
   const VolumePrediction way = task().task->volume_prediction();
   if (way == VolumePrediction::kGlobal) {
-    return predictor().predict_whole(whole_batch(inputs, images), inputs.front().role, budget, scratch());
+    return predictor().predict_whole(
+        whole_batch(inputs, images), inputs.front().role, budget, scratch());
   }
   if (way == VolumePrediction::kBlocks && experiment->model().column().slab() != 0) {
-    throw model_error(fmt::format("task '{}' is predicted in blocks: expected a 3D backbone, got one of slices", key));
+    throw model_error(fmt::format(
+        "task '{}' is predicted in blocks: expected a 3D backbone, got one of slices", key));
   }
   const InputImage& image = images.at(inputs.front().role);
   return predictor().predict(*image.store, image.geometry, budget, scratch());

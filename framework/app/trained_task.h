@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/app/run_files.h"
+#include "framework/infer/volume_predictor.h"
+
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "framework/app/run_files.h"
-#include "framework/infer/volume_predictor.h"
 
 namespace triptych::app {
 
@@ -36,11 +36,13 @@ struct TrainedTask {
   /// Predicts volumes as `infer` says.
   VolumePredictor predictor() const;
   /// Predicts from one image for each of `inputs`, as Task::volume_prediction() says.
-  PredictedVolume predict(const std::map<std::string, InputImage>& images, MemoryBudget& budget) const;
+  PredictedVolume predict(const std::map<std::string, InputImage>& images,
+                          MemoryBudget& budget) const;
 };
 
-/// Opens a run; `task` may be empty when the run has one. `device` (empty = as stored) and the keys of `infer` change what
-/// the run stored. Throws usage_error for a task that reads anything but images.
+/// Opens a run; `task` may be empty when the run has one. `device` (empty = as stored) and the keys
+/// of `infer` change what the run stored. Throws usage_error for a task that reads anything but
+/// images.
 TrainedTask open_task(const std::string& run,
                       const std::string& checkpoint,
                       const std::string& task,

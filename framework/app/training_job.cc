@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/training_job.h"
 
-#include <algorithm>
-#include <cstdio>
-#include <optional>
-
 #include "framework/app/run_files.h"
 #include "framework/app/run_observer.h"
 #include "framework/config/interpolation.h"
@@ -19,14 +15,20 @@
 #include "framework/learn/trainer.h"
 #include "framework/report/html_report.h"
 
+#include <algorithm>
+#include <cstdio>
+#include <optional>
+
 namespace triptych::app {
 namespace fs = std::filesystem;
 namespace {
 
-/// The complete configuration, every value with its origin. Text that looks like an interpolation is escaped: it was resolved
-/// once and must not be again when the file is composed.
+/// The complete configuration, every value with its origin. Text that looks like an interpolation
+/// is escaped: it was resolved once and must not be again when the file is composed.
 void write_resolved(const fs::path& folder, const config::Node& resolved) {
-  write_file_atomically(folder / "resolved.yaml", config::to_yaml(config::escape_interpolations(resolved), {.origins = true}));
+  write_file_atomically(
+      folder / "resolved.yaml",
+      config::to_yaml(config::escape_interpolations(resolved), {.origins = true}));
 }
 
 /// All faults of all data sets at once, before the first step.
@@ -37,15 +39,19 @@ void verify_datasets(const Experiment& experiment) {
   }
   if (faults.empty()) return;
   constexpr std::size_t kShown = 50;
-  std::string text = fmt::format("{} {} in the data:", faults.size(), faults.size() == 1 ? "fault" : "faults");
+  std::string text =
+      fmt::format("{} {} in the data:", faults.size(), faults.size() == 1 ? "fault" : "faults");
   for (std::size_t i = 0; i < std::min(faults.size(), kShown); ++i) text += "\n" + faults[i];
   if (faults.size() > kShown) text += fmt::format("\nand {} more", faults.size() - kShown);
   throw data_error(text, "mend or leave out these files; nothing was trained");
 }
 
-void write_report(const fs::path& folder, const TrainingOutcome& outcome, const RunObserver& observer) {
-  HtmlReport report(fs::absolute(folder).filename().string(),
-                    fmt::format("{} optimiser steps in {}", outcome.step, duration_text(outcome.seconds)));
+void write_report(const fs::path& folder,
+                  const TrainingOutcome& outcome,
+                  const RunObserver& observer) {
+  HtmlReport report(
+      fs::absolute(folder).filename().string(),
+      fmt::format("{} optimiser steps in {}", outcome.step, duration_text(outcome.seconds)));
   report.add_section("Curves");
   for (const auto& [name, svg] : observer.charts()) report.add_chart(svg, name);
   report.add_section("Last validation");
@@ -58,7 +64,9 @@ void write_report(const fs::path& folder, const TrainingOutcome& outcome, const 
   report.write(folder / "report.html");
 }
 
-RunSetup run_setup(const CommandLine& command, const Experiment& experiment, const std::string& resolved_text) {
+RunSetup run_setup(const CommandLine& command,
+                   const Experiment& experiment,
+                   const std::string& resolved_text) {
   RunSetup setup;
   setup.build = build_record();
   setup.command_line = command.program_words;
@@ -71,18 +79,27 @@ RunSetup run_setup(const CommandLine& command, const Experiment& experiment, con
 
 std::string outcome_text(const TrainingOutcome& outcome) {
   std::string text = fmt::format("{} steps in {}", outcome.step, duration_text(outcome.seconds));
-  if (outcome.best_step >= 0) text += fmt::format(", best validation {:.4f} at step {}", outcome.best_value, outcome.best_step);
-  return text + fmt::format(", {:.2f} % of the time waiting for the loader", 100.0 * outcome.wait_fraction);
+  if (outcome.best_step >= 0)
+    text +=
+        fmt::format(", best validation {:.4f} at step {}", outcome.best_value, outcome.best_step);
+  return text + fmt::format(", {:.2f} % of the time waiting for the loader",
+                            100.0 * outcome.wait_fraction);
 }
 
-int finish_run(const fs::path& folder, RunRecord& record, RunObserver& observer, const TrainingOutcome& outcome) {
+int finish_run(const fs::path& folder,
+               RunRecord& record,
+               RunObserver& observer,
+               const TrainingOutcome& outcome) {
   observer.finish();
-  for (const char* name : {"metrics.jsonl", "metrics.csv", "checkpoints/best", "checkpoints/last"}) record.add_output(folder / name);
+  for (const char* name : {"metrics.jsonl", "metrics.csv", "checkpoints/best", "checkpoints/last"})
+    record.add_output(folder / name);
   TRIPTYCH_LOG(info, "{}", outcome_text(outcome));
   if (outcome.stop_signal != 0) {
     const int code = stop_exit_code(outcome.stop_signal);
     record.finish(RunStatus::kStopped, code, "stopped by a signal");
-    TRIPTYCH_LOG(info, "stopped with a checkpoint; continue with: triptych train resume={}", folder.string());
+    TRIPTYCH_LOG(info,
+                 "stopped with a checkpoint; continue with: triptych train resume={}",
+                 folder.string());
     return code;
   }
   record.note("weights_sha256", weights_checksum(folder / "checkpoints" / "last"));
@@ -95,7 +112,10 @@ int finish_run(const fs::path& folder, RunRecord& record, RunObserver& observer,
 
 }  // namespace
 
-int run_training(const CommandLine& command, const config::Node& resolved, const fs::path& folder, bool resume) {
+int run_training(const CommandLine& command,
+                 const config::Node& resolved,
+                 const fs::path& folder,
+                 bool resume) {
   Experiment::check(resolved);
   apply_threads(resolved.int_or("threads", 0));
   fs::create_directories(folder);
@@ -104,7 +124,9 @@ int run_training(const CommandLine& command, const config::Node& resolved, const
   verify_datasets(experiment);
   if (!resume) write_resolved(folder, resolved);
 
-  RunRecord record(folder / "run.json", run_setup(command, experiment, read_file(folder / "resolved.yaml")), resume);
+  RunRecord record(folder / "run.json",
+                   run_setup(command, experiment, read_file(folder / "resolved.yaml")),
+                   resume);
   try {
     std::optional<std::int64_t> resume_step;
     if (resume) resume_step = read_train_state(folder / "checkpoints" / "last").step;

@@ -96,7 +96,8 @@ class Completer {
     return compose_request(command);
   }
 
-  /// Kinds are groups, and components are mostly called as their option; losses and transforms stand in lists, not in groups.
+  /// Kinds are groups, and components are mostly called as their option; losses and transforms
+  /// stand in lists, not in groups.
   void describe() {
     const config::ConfigRepository repository(request().search_path);
     if (before_.size() == 1) {

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cstdio>
-
-#include <ATen/ATen.h>
-
 #include "framework/app/engine.h"
 #include "framework/app/run_files.h"
 #include "framework/app/volume_evaluation.h"
@@ -12,6 +8,10 @@
 #include "framework/image/io.h"
 #include "framework/learn/label_metrics.h"
 #include "framework/report/matrix_chart.h"
+
+#include <cstdio>
+
+#include <ATen/ATen.h>
 
 namespace triptych::app {
 namespace fs = std::filesystem;
@@ -36,9 +36,15 @@ struct EvaluateConfig {
     field("task", task, "task of the run; may be left out when there is one");
     field("checkpoint", checkpoint, "which weights", config::OneOf{"best", "last"});
     field("split", split, "samples to evaluate", config::OneOf{"train", "validation", "test"});
-    field("compare", compare, "also score single plane sets, soft and majority voting over 3 and 9 sets, and Otsu's thresholds");
+    field("compare",
+          compare,
+          "also score single plane sets, soft and majority voting over 3 and 9 sets, and Otsu's "
+          "thresholds");
     field("limit", limit, "samples; 0 = all", config::AtLeast{0});
-    field("output", output, "folder for metrics.json, metrics.md, metrics.csv and pictures; empty = <run>/evaluation/<split>");
+    field("output",
+          output,
+          "folder for metrics.json, metrics.md, metrics.csv and pictures; empty = "
+          "<run>/evaluation/<split>");
     field("input", input, "input.prediction=<file> input.reference=<file>: two label maps");
     field("spacing", spacing, "voxel size in mm [x, y, z] for files that state none");
     field("device", device, "device; empty = as in training");
@@ -47,20 +53,37 @@ struct EvaluateConfig {
   }
   void validate(config::Problems& problems) const {
     const bool files = input.contains("prediction") && input.contains("reference");
-    if (run.empty() == !files) problems.add("run", "expects either run=<dir>, or input.prediction=<file> and input.reference=<file>");
-    if (!spacing.empty() && spacing.size() != 3) problems.add("spacing", "expects three values [x, y, z] in mm");
+    if (run.empty() == !files)
+      problems.add(
+          "run", "expects either run=<dir>, or input.prediction=<file> and input.reference=<file>");
+    if (!spacing.empty() && spacing.size() != 3)
+      problems.add("spacing", "expects three values [x, y, z] in mm");
   }
 };
 
-Table label_table(const ConfusionMatrix& confusion, const at::Tensor& predicted, const at::Tensor& reference, const Geometry& geometry) {
+Table label_table(const ConfusionMatrix& confusion,
+                  const at::Tensor& predicted,
+                  const at::Tensor& reference,
+                  const Geometry& geometry) {
   Table table({"class", "iou", "dice", "precision", "recall", "hd95_mm", "asd_mm"}, 4);
   for (std::int64_t label = 0; label < confusion.classes(); ++label) {
-    const SurfaceDistance distance = surface_distance(predicted[0] == label, reference[0] == label, geometry);
-    table.add_row({label, confusion.iou(label), confusion.dice(label), confusion.precision(label), confusion.recall(label),
-                   distance.hd95, distance.average});
+    const SurfaceDistance distance =
+        surface_distance(predicted[0] == label, reference[0] == label, geometry);
+    table.add_row({label,
+                   confusion.iou(label),
+                   confusion.dice(label),
+                   confusion.precision(label),
+                   confusion.recall(label),
+                   distance.hd95,
+                   distance.average});
   }
-  table.add_row({std::string("mean 1.."), confusion.foreground_mean(&ConfusionMatrix::iou), confusion.foreground_mean(&ConfusionMatrix::dice),
-                 confusion.foreground_mean(&ConfusionMatrix::precision), confusion.foreground_mean(&ConfusionMatrix::recall), {}, {}});
+  table.add_row({std::string("mean 1.."),
+                 confusion.foreground_mean(&ConfusionMatrix::iou),
+                 confusion.foreground_mean(&ConfusionMatrix::dice),
+                 confusion.foreground_mean(&ConfusionMatrix::precision),
+                 confusion.foreground_mean(&ConfusionMatrix::recall),
+                 {},
+                 {}});
   return table;
 }
 
@@ -72,14 +95,17 @@ void write_tables(const fs::path& folder, const Table& summary, const Table& all
 
 int evaluate_files(const EvaluateConfig& config, bool json) {
   ReadOptions options;
-  if (!config.spacing.empty()) options.spacing_mm = Eigen::Vector3d(config.spacing[0], config.spacing[1], config.spacing[2]);
+  if (!config.spacing.empty())
+    options.spacing_mm = Eigen::Vector3d(config.spacing[0], config.spacing[1], config.spacing[2]);
   const std::string& prediction_file = config.input.at("prediction");
   const std::string& reference_file = config.input.at("reference");
   const Volume prediction = read_labels(prediction_file, options);
   const Volume reference = read_labels(reference_file, options);
   check_same_grid(prediction.geometry, prediction_file, reference.geometry, reference_file);
-  const std::int64_t classes = 1 + std::max(prediction.data.max().item<std::int64_t>(), reference.data.max().item<std::int64_t>());
-  if (prediction.data.min().item<std::int64_t>() < 0) throw data_error(prediction_file + ": negative labels; expected values from 0");
+  const std::int64_t classes = 1 + std::max(prediction.data.max().item<std::int64_t>(),
+                                            reference.data.max().item<std::int64_t>());
+  if (prediction.data.min().item<std::int64_t>() < 0)
+    throw data_error(prediction_file + ": negative labels; expected values from 0");
   ConfusionMatrix confusion(std::max<std::int64_t>(classes, 2));
   confusion.add(prediction.data, reference.data);
   const Table table = label_table(confusion, prediction.data, reference.data, reference.geometry);
@@ -88,7 +114,8 @@ int evaluate_files(const EvaluateConfig& config, bool json) {
     MatrixChart chart;
     for (std::int64_t label = 0; label < confusion.classes(); ++label) {
       chart.row_names.push_back(std::to_string(label));
-      for (std::int64_t other = 0; other < confusion.classes(); ++other) chart.values.push_back(static_cast<double>(confusion.count(label, other)));
+      for (std::int64_t other = 0; other < confusion.classes(); ++other)
+        chart.values.push_back(static_cast<double>(confusion.count(label, other)));
     }
     chart.column_names = chart.row_names;
     write_file_atomically(fs::path(config.output) / "confusion.svg", svg_of(chart));
@@ -105,9 +132,12 @@ int evaluate(const CommandLine& command) {
   if (config.run.empty()) return evaluate_files(config, command.json);
   config::Node infer = config.infer;
   if (config.compare && infer.find("planes") == nullptr) infer.set("planes", config::Node(9));
-  const TrainedTask task = open_task(config.run, config.checkpoint, config.task, config.device, infer);
-  const fs::path folder = config.output.empty() ? fs::path(config.run) / "evaluation" / config.split : fs::path(config.output);
-  const std::vector<MethodScores> scores = evaluate_split(task, config.split, config.limit, config.compare, folder / "pictures");
+  const TrainedTask task =
+      open_task(config.run, config.checkpoint, config.task, config.device, infer);
+  const fs::path folder = config.output.empty() ? fs::path(config.run) / "evaluation" / config.split
+                                                : fs::path(config.output);
+  const std::vector<MethodScores> scores =
+      evaluate_split(task, config.split, config.limit, config.compare, folder / "pictures");
   const Table summary = score_table(scores, task.task().task->main_metric());
   const Table all = metric_table(scores);
   write_tables(folder, summary, all);

@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cstdio>
-#include <filesystem>
-
-#include <ATen/ATen.h>
-
 #include "framework/app/composed.h"
 #include "framework/app/engine.h"
 #include "framework/app/run_files.h"
@@ -16,6 +11,11 @@
 #include "framework/core/stop.h"
 #include "framework/data/dataset.h"
 #include "framework/image/io.h"
+
+#include <cstdio>
+#include <filesystem>
+
+#include <ATen/ATen.h>
 
 namespace triptych::app {
 namespace fs = std::filesystem;
@@ -32,7 +32,10 @@ struct GenerateConfig {
   void visit(auto& field) {
     field("dataset", dataset, "data set to write (group `dataset`)", config::Need::kRequired);
     field("output", output, "folder to write to; must be new or empty", config::Need::kRequired);
-    field("format", format, "file format of volumes", config::OneOf{".nii.gz", ".nii", ".mha", ".nrrd"});
+    field("format",
+          format,
+          "file format of volumes",
+          config::OneOf{".nii.gz", ".nii", ".mha", ".nrrd"});
     field("splits", splits, "splits to write", config::OneOf{"train", "validation", "test"});
     field("limit", limit, "samples of each split; 0 = all", config::AtLeast{0});
     field("threads", threads, "threads; 0 = all cores", config::AtLeast{0});
@@ -50,7 +53,11 @@ std::string points_csv(const Entry& entry) {
 }
 
 /// Writes one entry and returns its file name.
-std::string write_entry(const fs::path& folder, const std::string& name, const Entry& entry, const std::string& format, const ClassTable& classes) {
+std::string write_entry(const fs::path& folder,
+                        const std::string& name,
+                        const Entry& entry,
+                        const std::string& format,
+                        const ClassTable& classes) {
   if (entry.kind == EntryKind::kPoints) {
     write_file_atomically(folder / (name + ".csv"), points_csv(entry));
     return name + ".csv";
@@ -75,14 +82,19 @@ config::Node class_nodes(const ClassTable& classes) {
     config::Node node = config::Node::map();
     node.set("name", config::Node(entry.name));
     node.set("value", config::Node(static_cast<std::int64_t>(index)));
-    node.set("color", config::Node(fmt::format("#{:02x}{:02x}{:02x}", entry.color[0], entry.color[1], entry.color[2])));
+    node.set("color",
+             config::Node(fmt::format(
+                 "#{:02x}{:02x}{:02x}", entry.color[0], entry.color[1], entry.color[2])));
     list.as_list().push_back(std::move(node));
   }
   return list;
 }
 
-/// An option of the group `dataset` that reads the written files: `volume_files` with what files alone do not say.
-config::Node recipe(const fs::path& manifest, const Dataset& dataset, const std::vector<std::size_t>& samples) {
+/// An option of the group `dataset` that reads the written files: `volume_files` with what files
+/// alone do not say.
+config::Node recipe(const fs::path& manifest,
+                    const Dataset& dataset,
+                    const std::vector<std::size_t>& samples) {
   std::map<std::string, const EntrySpec*> entries;
   std::map<std::string, std::size_t> count;
   for (const std::size_t sample : samples) {
@@ -92,7 +104,8 @@ config::Node recipe(const fs::path& manifest, const Dataset& dataset, const std:
     }
   }
   std::map<std::string, config::Node> lists;
-  for (const char* key : {"label_entries", "vector_entries", "point_entries", "optional_entries"}) lists[key] = config::Node::list();
+  for (const char* key : {"label_entries", "vector_entries", "point_entries", "optional_entries"})
+    lists[key] = config::Node::list();
   config::Node modality = config::Node::map();
   config::Node frame = config::Node::map();
   config::Node target_frame = config::Node::map();
@@ -131,14 +144,16 @@ int generate(const CommandLine& command) {
   apply_threads(config.threads);
   const fs::path output = config.output;
   if (fs::exists(output) && !fs::is_empty(output)) {
-    throw usage_error(fmt::format("output: '{}' exists and is not empty", config.output), "name a new folder");
+    throw usage_error(fmt::format("output: '{}' exists and is not empty", config.output),
+                      "name a new folder");
   }
   const auto dataset = DatasetRegistry::instance().create(config.dataset);
 
   std::vector<std::pair<std::string, std::size_t>> jobs;
   for (const std::string& split : config.splits) {
     std::vector<std::size_t> samples = dataset->split(split);
-    if (config.limit > 0 && static_cast<std::int64_t>(samples.size()) > config.limit) samples.resize(static_cast<std::size_t>(config.limit));
+    if (config.limit > 0 && static_cast<std::int64_t>(samples.size()) > config.limit)
+      samples.resize(static_cast<std::size_t>(config.limit));
     for (const std::size_t sample : samples) jobs.emplace_back(split, sample);
   }
   config::Node rows = config::Node::list();
@@ -152,7 +167,8 @@ int generate(const CommandLine& command) {
     row.set("split", config::Node(jobs[job].first));
     for (const EntrySpec& entry : spec.entries) {
       const Entry data = dataset->read_all(jobs[job].second, entry.name);
-      const std::string file = write_entry(output / spec.id, entry.name, data, config.format, dataset->classes());
+      const std::string file =
+          write_entry(output / spec.id, entry.name, data, config.format, dataset->classes());
       row.set(entry.name, config::Node(spec.id + "/" + file));
     }
     rows.as_list().push_back(std::move(row));
@@ -160,10 +176,12 @@ int generate(const CommandLine& command) {
     progress.update(static_cast<std::int64_t>(job) + 1, spec.id);
   }
   progress.finish();
-  write_file_atomically(output / "generate.yaml", config::to_yaml(config::escape_interpolations(composed)));
+  write_file_atomically(output / "generate.yaml",
+                        config::to_yaml(config::escape_interpolations(composed)));
   write_file_atomically(output / "manifest.yaml", config::to_yaml(rows));
   const config::Node readable = recipe(output / "manifest.yaml", *dataset, written);
-  write_file_atomically(output / "dataset" / "generated.yaml", config::to_yaml(config::escape_interpolations(readable)));
+  write_file_atomically(output / "dataset" / "generated.yaml",
+                        config::to_yaml(config::escape_interpolations(readable)));
   std::printf("%s\n", (output / "manifest.yaml").c_str());
   return 0;
 }

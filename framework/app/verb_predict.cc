@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-#include <cstdio>
-
-#include <ATen/ATen.h>
-
 #include "framework/app/engine.h"
 #include "framework/app/input_volume.h"
 #include "framework/app/run_files.h"
@@ -13,6 +8,11 @@
 #include "framework/core/file.h"
 #include "framework/core/suggest.h"
 #include "framework/image/resample.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include <ATen/ATen.h>
 
 namespace triptych::app {
 namespace fs = std::filesystem;
@@ -33,20 +33,32 @@ struct PredictConfig {
     field("run", run, "run directory of a training", config::Need::kRequired);
     field("task", task, "task of the run; may be left out when there is one");
     field("checkpoint", checkpoint, "which weights", config::OneOf{"best", "last"});
-    field("input", input, "input.<role>=<file> for each image that the task reads, e.g. input.image: any readable volume, a folder of slices, or file.h5:/dataset", config::Need::kRequired);
-    field("output", output, "file for the labels or the predicted image, or a folder for everything in infer.outputs", config::Need::kRequired);
+    field("input",
+          input,
+          "input.<role>=<file> for each image that the task reads, e.g. input.image: any readable "
+          "volume, a folder of slices, or file.h5:/dataset",
+          config::Need::kRequired);
+    field("output",
+          output,
+          "file for the labels or the predicted image, or a folder for everything in infer.outputs",
+          config::Need::kRequired);
     field("spacing", spacing, "voxel size in mm [x, y, z] for files that state none");
     field("device", device, "device; empty = as in training");
     field("threads", threads, "threads; 0 = all cores", config::AtLeast{0});
-    field("infer", infer, "keys of the group `infer` that differ from the training's, e.g. infer.planes=9");
+    field("infer",
+          infer,
+          "keys of the group `infer` that differ from the training's, e.g. infer.planes=9");
   }
   void validate(config::Problems& problems) const {
-    if (!spacing.empty() && spacing.size() != 3) problems.add("spacing", "expects three values [x, y, z] in mm");
+    if (!spacing.empty() && spacing.size() != 3)
+      problems.add("spacing", "expects three values [x, y, z] in mm");
   }
 };
 
 /// Carries a map on the working grid back to the grid of the input file.
-Volume on_input_grid(const at::Tensor& data, const InputVolume& input, Interpolation interpolation) {
+Volume on_input_grid(const at::Tensor& data,
+                     const InputVolume& input,
+                     Interpolation interpolation) {
   Volume volume{data, input.geometry, "", {}};
   if (same_grid(input.geometry, input.original)) return volume;
   return resample(volume, input.original, interpolation);
@@ -60,46 +72,70 @@ at::Tensor class_values(const at::Tensor& indices, const ClassTable& classes) {
     values.push_back(classes.classes[i].value);
     identity = identity && classes.classes[i].value == static_cast<std::int64_t>(i);
   }
-  return identity ? indices : at::tensor(values).index_select(0, indices.flatten().to(at::kLong)).view_as(indices);
+  return identity
+             ? indices
+             : at::tensor(values).index_select(0, indices.flatten().to(at::kLong)).view_as(indices);
 }
 
 /// The images that the task reads, from the files that were given for its roles.
-std::map<std::string, InputVolume> read_inputs(const PredictConfig& config, const TrainedTask& trained, MemoryBudget& budget) {
+std::map<std::string, InputVolume> read_inputs(const PredictConfig& config,
+                                               const TrainedTask& trained,
+                                               MemoryBudget& budget) {
   std::vector<std::string> roles;
   for (const InputRole& input : trained.inputs) roles.push_back(input.role);
   for (const auto& [role, file] : config.input) {
     if (std::find(roles.begin(), roles.end(), role) != roles.end()) continue;
-    throw usage_error(fmt::format("input.{}: task '{}' reads no such role{}", role, trained.key, did_you_mean(role, roles)),
+    throw usage_error(fmt::format("input.{}: task '{}' reads no such role{}",
+                                  role,
+                                  trained.key,
+                                  did_you_mean(role, roles)),
                       "it reads: " + join(roles));
   }
   ReadOptions options;
-  if (!config.spacing.empty()) options.spacing_mm = Eigen::Vector3d(config.spacing[0], config.spacing[1], config.spacing[2]);
-  const HarmoniseConfig harmonise = harmonise_of(trained.experiment->node(), trained.task().setup.dataset);
+  if (!config.spacing.empty())
+    options.spacing_mm = Eigen::Vector3d(config.spacing[0], config.spacing[1], config.spacing[2]);
+  const HarmoniseConfig harmonise =
+      harmonise_of(trained.experiment->node(), trained.task().setup.dataset);
   std::map<std::string, InputVolume> volumes;
   for (const InputRole& input : trained.inputs) {
     const auto file = config.input.find(input.role);
     if (file == config.input.end()) {
-      throw usage_error(fmt::format("input: task '{}' reads the roles {}; '{}' is missing", trained.key, join(roles), input.role),
+      throw usage_error(fmt::format("input: task '{}' reads the roles {}; '{}' is missing",
+                                    trained.key,
+                                    join(roles),
+                                    input.role),
                         fmt::format("input.{}=<file>", input.role));
     }
-    volumes.emplace(input.role, read_input(file->second, options, harmonise, input.channels, budget, trained.scratch()));
+    volumes.emplace(
+        input.role,
+        read_input(file->second, options, harmonise, input.channels, budget, trained.scratch()));
   }
   return volumes;
 }
 
-void write_maps(const fs::path& folder, const std::vector<std::string>& outputs, const FusedVolume& fused, const InputVolume& input) {
-  const auto wanted = [&](const char* name) { return std::find(outputs.begin(), outputs.end(), name) != outputs.end(); };
+void write_maps(const fs::path& folder,
+                const std::vector<std::string>& outputs,
+                const FusedVolume& fused,
+                const InputVolume& input) {
+  const auto wanted = [&](const char* name) {
+    return std::find(outputs.begin(), outputs.end(), name) != outputs.end();
+  };
   const auto write = [&](const char* name, const at::Tensor& data) {
-    write_volume((folder / (std::string(name) + ".nii.gz")).string(), on_input_grid(data, input, Interpolation::kLinear));
+    write_volume((folder / (std::string(name) + ".nii.gz")).string(),
+                 on_input_grid(data, input, Interpolation::kLinear));
   };
   if (wanted("probabilities")) write("probabilities", fused.probabilities->tensor().to(at::kFloat));
   if (wanted("entropy")) write("entropy", normalised_entropy(fused.probabilities->tensor()));
   if (wanted("disagreement")) write("disagreement", plane_disagreement(fused.votes->tensor()));
 }
 
-void write_classes(const PredictConfig& config, const TrainedTask& trained, const FusedVolume& fused, const InputVolume& input) {
+void write_classes(const PredictConfig& config,
+                   const TrainedTask& trained,
+                   const FusedVolume& fused,
+                   const InputVolume& input) {
   const ClassTable& classes = trained.task().task->context().classes;
-  const Volume labels = on_input_grid(class_values(fused.labels->tensor(), classes), input, Interpolation::kNearest);
+  const Volume labels =
+      on_input_grid(class_values(fused.labels->tensor(), classes), input, Interpolation::kNearest);
   if (!file_extension(config.output).empty()) {
     write_labels(config.output, labels, classes);
     return;
@@ -109,22 +145,30 @@ void write_classes(const PredictConfig& config, const TrainedTask& trained, cons
   write_maps(folder, trained.infer().outputs, fused, input);
 }
 
-void write_values(const PredictConfig& config, const VolumeStore& values, const InputVolume& input) {
+void write_values(const PredictConfig& config,
+                  const VolumeStore& values,
+                  const InputVolume& input) {
   const bool to_file = !file_extension(config.output).empty();
-  const std::string file = to_file ? config.output : (fs::path(config.output) / "prediction.nii.gz").string();
+  const std::string file =
+      to_file ? config.output : (fs::path(config.output) / "prediction.nii.gz").string();
   write_volume(file, on_input_grid(values.tensor(), input, Interpolation::kLinear));
 }
 
-bool labels_alone(const InferConfig& infer) { return infer.outputs == std::vector<std::string>{"labels"}; }
+bool labels_alone(const InferConfig& infer) {
+  return infer.outputs == std::vector<std::string>{"labels"};
+}
 
 }  // namespace
 
 int predict(const CommandLine& command) {
   const auto config = config::read<PredictConfig>(words_to_node(command));
   apply_threads(config.threads);
-  const TrainedTask trained = open_task(config.run, config.checkpoint, config.task, config.device, config.infer);
+  const TrainedTask trained =
+      open_task(config.run, config.checkpoint, config.task, config.device, config.infer);
   if (!file_extension(config.output).empty() && !labels_alone(trained.infer())) {
-    throw usage_error("output: a folder is expected for infer.outputs other than [labels], got the file '" + config.output + "'");
+    throw usage_error(
+        "output: a folder is expected for infer.outputs other than [labels], got the file '" +
+        config.output + "'");
   }
   MemoryBudget budget(bytes_from_text(trained.infer().memory));
   const std::map<std::string, InputVolume> volumes = read_inputs(config, trained, budget);
@@ -137,7 +181,8 @@ int predict(const CommandLine& command) {
   } else if (labels_alone(trained.infer())) {
     write_values(config, *predicted.values, reference);
   } else {
-    throw usage_error(fmt::format("infer.outputs: task '{}' predicts no classes", trained.key), "leave infer.outputs at [labels]");
+    throw usage_error(fmt::format("infer.outputs: task '{}' predicts no classes", trained.key),
+                      "leave infer.outputs at [labels]");
   }
   std::printf("%s\n", config.output.c_str());
   return 0;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cstdio>
-
-#include <ATen/ATen.h>
-
 #include "framework/app/class_legend.h"
 #include "framework/app/engine.h"
 #include "framework/config/fields.h"
 #include "framework/core/error.h"
 #include "framework/image/io.h"
 #include "framework/image/resample.h"
+
+#include <cstdio>
+
+#include <ATen/ATen.h>
 
 namespace triptych::app {
 namespace {
@@ -26,8 +26,13 @@ struct RenderConfig {
   void visit(auto& field) {
     field("input", input, "input.image=<file> [input.label=<file>]", config::Need::kRequired);
     field("output", output, "picture to write (.png)", config::Need::kRequired);
-    field("window", window, "grey values [lo, hi] shown as black and white; empty = percentiles 0.5 and 99.5");
-    field("index", index, "voxel [D, H, W] that the three planes meet in; empty = centre of the labels or of the image");
+    field("window",
+          window,
+          "grey values [lo, hi] shown as black and white; empty = percentiles 0.5 and 99.5");
+    field("index",
+          index,
+          "voxel [D, H, W] that the three planes meet in; empty = centre of the labels or of the "
+          "image");
     field("spacing", spacing, "voxel size in mm [x, y, z] for files that state none");
     field("colour_map", colour_map, "colours of values", config::OneOf{"gray", "viridis", "rdbu"});
     field("title", title, "text above the planes; empty = the file's name");
@@ -35,20 +40,25 @@ struct RenderConfig {
   }
   void validate(config::Problems& problems) const {
     if (!input.contains("image")) problems.add("input", "expects input.image=<file>");
-    if (!window.empty() && (window.size() != 2 || window[0] >= window[1])) problems.add("window", "expects [lo, hi] with lo < hi");
-    if (!index.empty() && index.size() != 3) problems.add("index", "expects three indices [D, H, W]");
-    if (!spacing.empty() && spacing.size() != 3) problems.add("spacing", "expects three values [x, y, z] in mm");
+    if (!window.empty() && (window.size() != 2 || window[0] >= window[1]))
+      problems.add("window", "expects [lo, hi] with lo < hi");
+    if (!index.empty() && index.size() != 3)
+      problems.add("index", "expects three indices [D, H, W]");
+    if (!spacing.empty() && spacing.size() != 3)
+      problems.add("spacing", "expects three values [x, y, z] in mm");
   }
 };
 
 /// Mean index of labelled voxels, so that the planes show something.
 Index3 centre_of(const Volume& image, const at::Tensor& labels) {
-  Index3 centre = {image.geometry.shape[0] / 2, image.geometry.shape[1] / 2, image.geometry.shape[2] / 2};
+  Index3 centre = {
+      image.geometry.shape[0] / 2, image.geometry.shape[1] / 2, image.geometry.shape[2] / 2};
   if (!labels.defined()) return centre;
   const at::Tensor where = labels[0].gt(0).nonzero();
   if (where.size(0) == 0) return centre;
   const at::Tensor mean = where.to(at::kDouble).mean(0);
-  for (int axis = 0; axis < 3; ++axis) centre[axis] = static_cast<std::int64_t>(mean[axis].item<double>());
+  for (int axis = 0; axis < 3; ++axis)
+    centre[axis] = static_cast<std::int64_t>(mean[axis].item<double>());
   return centre;
 }
 
@@ -62,7 +72,8 @@ int render(const CommandLine& command) {
   const auto config = config::read<RenderConfig>(words_to_node(command));
   ReadOptions options;
   options.color = ColorMode::kGrey;
-  if (!config.spacing.empty()) options.spacing_mm = Eigen::Vector3d(config.spacing[0], config.spacing[1], config.spacing[2]);
+  if (!config.spacing.empty())
+    options.spacing_mm = Eigen::Vector3d(config.spacing[0], config.spacing[1], config.spacing[2]);
   Volume image = reorient(read_volume(config.input.at("image"), options), "LPS");
   at::Tensor labels;
   if (const auto found = config.input.find("label"); found != config.input.end()) {
@@ -71,24 +82,31 @@ int render(const CommandLine& command) {
     labels = volume.data.to(at::kInt).contiguous();
   }
   const at::Tensor values = image.data.narrow(0, 0, 1).to(at::kFloat).contiguous();
-  const Index3 centre = config.index.empty() ? centre_of(image, labels) : Index3{config.index[0], config.index[1], config.index[2]};
+  const Index3 centre = config.index.empty()
+                            ? centre_of(image, labels)
+                            : Index3{config.index[0], config.index[1], config.index[2]};
 
   VolumeSpan span;
   for (int axis = 0; axis < 3; ++axis) {
     span.size_xyz[axis] = static_cast<int>(image.geometry.shape[2 - axis]);
     span.spacing_xyz[axis] = image.geometry.spacing[axis];
     if (centre[axis] < 0 || centre[axis] >= image.geometry.shape[axis]) {
-      throw usage_error(fmt::format("index: {} is outside of the axis of {} voxels", centre[axis], image.geometry.shape[axis]));
+      throw usage_error(fmt::format("index: {} is outside of the axis of {} voxels",
+                                    centre[axis],
+                                    image.geometry.shape[axis]));
     }
   }
   span.spacing_in_mm = image.geometry.spacing_known;
   span.values = {values.data_ptr<float>(), static_cast<std::size_t>(values.numel())};
-  if (labels.defined()) span.labels = {labels.data_ptr<std::int32_t>(), static_cast<std::size_t>(labels.numel())};
+  if (labels.defined())
+    span.labels = {labels.data_ptr<std::int32_t>(), static_cast<std::size_t>(labels.numel())};
   SliceStyle style;
   style.colour_map = colour_map_from_name(config.colour_map);
   style.fill_alpha = config.fill;
   if (!config.window.empty()) style.window = Window{config.window[0], config.window[1]};
-  const std::string title = config.title.empty() ? std::filesystem::path(config.input.at("image")).filename().string() : config.title;
+  const std::string title =
+      config.title.empty() ? std::filesystem::path(config.input.at("image")).filename().string()
+                           : config.title;
 
   const auto legend = legend_of(classes_in(labels));
   const auto plane_at = [&](Plane plane) {

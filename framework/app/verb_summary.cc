@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cstdio>
-
-#include <nlohmann/json.hpp>
-
 #include "framework/app/composed.h"
 #include "framework/app/engine.h"
 #include "framework/core/error.h"
 #include "framework/learn/experiment.h"
 #include "framework/learn/experiment_check.h"
+
+#include <cstdio>
+
+#include <nlohmann/json.hpp>
 
 namespace triptych::app {
 namespace {
@@ -18,7 +18,8 @@ std::int64_t parameter_count(const torch::nn::Module& module) {
   return count;
 }
 
-/// The model of a configuration without its data sets: one input channel, classes as the heads state them.
+/// The model of a configuration without its data sets: one input channel, classes as the heads
+/// state them.
 MultiTaskModel build_model(const config::Node& resolved) {
   const auto config = config::read<ExperimentConfig>(resolved);
   MultiTaskModel::Config model;
@@ -45,7 +46,8 @@ int summary(const CommandLine& command) {
   MultiTaskModel model = build_model(resolved);
   const Backbone& column = model.column();
   const std::array<std::int64_t, 3> size =
-      column.slab() == 0 ? std::array<std::int64_t, 3>{96, 96, 96} : std::array<std::int64_t, 3>{column.slab(), 256, 256};
+      column.slab() == 0 ? std::array<std::int64_t, 3>{96, 96, 96}
+                         : std::array<std::int64_t, 3>{column.slab(), 256, 256};
   const BackboneCost cost = column.cost(size);
   const auto tasks = static_cast<std::int64_t>(model.tasks().size());
   const double gigabyte = 1e-9;
@@ -53,7 +55,8 @@ int summary(const CommandLine& command) {
   nlohmann::ordered_json json;
   json["parameters"] = parameter_count(model);
   json["parameters_backbone"] = parameter_count(column);
-  for (const std::string& task : model.tasks()) json["parameters_head"][task] = parameter_count(model.head(task));
+  for (const std::string& task : model.tasks())
+    json["parameters_head"][task] = parameter_count(model.head(task));
   json["input_size"] = size;
   json["multiply_adds"] = cost.multiply_adds;
   json["activation_bytes"] = cost.activation_bytes;
@@ -68,11 +71,15 @@ int summary(const CommandLine& command) {
               1e-6 * static_cast<double>(parameter_count(model)),
               1e-6 * static_cast<double>(parameter_count(column)));
   for (const std::string& task : model.tasks()) {
-    std::printf("  head of %-14s %lld\n", task.c_str(), static_cast<long long>(parameter_count(model.head(task))));
+    std::printf("  head of %-14s %lld\n",
+                task.c_str(),
+                static_cast<long long>(parameter_count(model.head(task))));
   }
   std::printf("for an input of        %s voxels\n", axes_text(size).c_str());
-  std::printf("multiply-adds          %.2f G\n", gigabyte * static_cast<double>(cost.multiply_adds));
-  std::printf("activations, training  %.2f GB (float32, one image)\n", gigabyte * static_cast<double>(cost.activation_bytes));
+  std::printf("multiply-adds          %.2f G\n",
+              gigabyte * static_cast<double>(cost.multiply_adds));
+  std::printf("activations, training  %.2f GB (float32, one image)\n",
+              gigabyte * static_cast<double>(cost.activation_bytes));
   std::printf("receptive field        %s at the bottleneck, %s of an output voxel\n",
               axes_text(cost.bottleneck_receptive_field).c_str(),
               axes_text(cost.output_receptive_field).c_str());

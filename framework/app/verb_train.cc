@@ -13,14 +13,15 @@ namespace triptych::app {
 namespace fs = std::filesystem;
 namespace {
 
-/// The folder of `resume=<run dir>`, or "" when the words compose a new run. Nothing may stand beside it: a resumed run has
-/// the configuration it was started with.
+/// The folder of `resume=<run dir>`, or "" when the words compose a new run. Nothing may stand
+/// beside it: a resumed run has the configuration it was started with.
 fs::path resume_folder(const CommandLine& command) {
   for (const std::string& word : command.words) {
     if (!word.starts_with("resume=")) continue;
     if (command.words.size() > 1) {
-      throw usage_error("resume=<run dir> takes no other words: a resumed run keeps its configuration",
-                        "start a new run to change anything");
+      throw usage_error(
+          "resume=<run dir> takes no other words: a resumed run keeps its configuration",
+          "start a new run to change anything");
     }
     return word.substr(7);
   }
@@ -30,8 +31,10 @@ fs::path resume_folder(const CommandLine& command) {
 int resume(const CommandLine& command, const fs::path& folder) {
   const config::Node resolved = read_resolved(folder);
   if (!recover_checkpoint(folder / "checkpoints" / "last")) {
-    throw io_error(fmt::format("{}: the run was stopped before its first checkpoint", folder.string()),
-                   fmt::format("start it anew: triptych train --config-dir {} --config-name resolved", folder.string()));
+    throw io_error(
+        fmt::format("{}: the run was stopped before its first checkpoint", folder.string()),
+        fmt::format("start it anew: triptych train --config-dir {} --config-name resolved",
+                    folder.string()));
   }
   return run_training(command, resolved, folder, true);
 }
@@ -39,7 +42,8 @@ int resume(const CommandLine& command, const fs::path& folder) {
 }  // namespace
 
 int train(const CommandLine& command) {
-  if (const fs::path folder = resume_folder(command); !folder.empty()) return resume(command, folder);
+  if (const fs::path folder = resume_folder(command); !folder.empty())
+    return resume(command, folder);
   const config::ComposeRequest request = compose_request(command);
   if (command.multirun) return run_sweep(command, request);
   config::Composition composition = config::compose(request);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/volume_evaluation.h"
 
-#include <algorithm>
-#include <numeric>
-
-#include <ATen/ATen.h>
-
 #include "framework/app/class_legend.h"
 #include "framework/core/error.h"
 #include "framework/core/progress.h"
 #include "framework/ops/otsu.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include <ATen/ATen.h>
 
 namespace triptych::app {
 namespace fs = std::filesystem;
@@ -20,8 +20,12 @@ class Scores {
  public:
   explicit Scores(const Task& task) : task_(task) {}
 
-  void add(const std::string& method, const Prediction& predicted, const Geometry& grid, const Sample& reference) {
-    auto found = std::find_if(rows_.begin(), rows_.end(), [&](const MethodScores& row) { return row.name == method; });
+  void add(const std::string& method,
+           const Prediction& predicted,
+           const Geometry& grid,
+           const Sample& reference) {
+    auto found = std::find_if(
+        rows_.begin(), rows_.end(), [&](const MethodScores& row) { return row.name == method; });
     if (found == rows_.end()) {
       rows_.push_back({method, task_.metrics()});
       found = std::prev(rows_.end());
@@ -38,8 +42,10 @@ class Scores {
 /// Otsu's classes, in the order of the reference's mean grey values.
 at::Tensor otsu_labels(const at::Tensor& image, const at::Tensor& reference, std::int64_t classes) {
   const at::Tensor values = image[0].to(at::kFloat).contiguous();
-  const std::span<const float> span(values.data_ptr<float>(), static_cast<std::size_t>(values.numel()));
-  const std::vector<std::int64_t> bands = classify_by_thresholds(span, otsu_thresholds(span, static_cast<int>(classes)));
+  const std::span<const float> span(values.data_ptr<float>(),
+                                    static_cast<std::size_t>(values.numel()));
+  const std::vector<std::int64_t> bands =
+      classify_by_thresholds(span, otsu_thresholds(span, static_cast<int>(classes)));
   std::vector<double> mean(static_cast<std::size_t>(classes), 1e30);
   for (std::int64_t label = 0; label < classes; ++label) {
     const at::Tensor inside = values.masked_select(reference[0] == label);
@@ -56,8 +62,13 @@ at::Tensor otsu_labels(const at::Tensor& image, const at::Tensor& reference, std
   return labels;
 }
 
-/// The middle slice of the image, the prediction and what it is compared with (nullptr: nothing on the image's grid).
-void draw(const fs::path& file, const Entry& image, const Prediction& predicted, const Entry* reference, const ClassTable& classes) {
+/// The middle slice of the image, the prediction and what it is compared with (nullptr: nothing on
+/// the image's grid).
+void draw(const fs::path& file,
+          const Entry& image,
+          const Prediction& predicted,
+          const Entry* reference,
+          const ClassTable& classes) {
   const std::int64_t middle = image.geometry.shape[0] / 2;
   const bool labelled = predicted.kind == Prediction::Kind::kLabels;
   const auto panel = [&](const char* name, const at::Tensor& grey, const at::Tensor& labels) {
@@ -65,19 +76,26 @@ void draw(const fs::path& file, const Entry& image, const Prediction& predicted,
     view.name = name;
     view.index = static_cast<int>(middle);
     view.count = static_cast<int>(image.geometry.shape[0]);
-    view.spacing = {image.geometry.spacing[0], image.geometry.spacing[1], image.geometry.spacing_known};
+    view.spacing = {
+        image.geometry.spacing[0], image.geometry.spacing[1], image.geometry.spacing_known};
     view.image = slice_of(grey, middle);
     if (labels.defined()) view.labels = label_slice_of(labels, middle);
     return view;
   };
   const at::Tensor values = predicted.value[0];
   std::vector<SliceView> panels = {panel("image", image.data, {})};
-  panels.push_back(labelled ? panel("prediction", image.data, values.to(at::kLong)) : panel("prediction", values, {}));
+  panels.push_back(labelled ? panel("prediction", image.data, values.to(at::kLong))
+                            : panel("prediction", values, {}));
   if (reference != nullptr && same_grid(reference->geometry, image.geometry)) {
     const bool labels = reference->kind == EntryKind::kLabel;
-    panels.push_back(labels ? panel("reference", image.data, reference->data) : panel("reference", reference->data, {}));
+    panels.push_back(labels ? panel("reference", image.data, reference->data)
+                            : panel("reference", reference->data, {}));
   }
-  write_png(file, draw_row(panels, labelled ? legend_of(classes) : std::vector<LegendClass>{}, {}, file.stem().string()));
+  write_png(file,
+            draw_row(panels,
+                     labelled ? legend_of(classes) : std::vector<LegendClass>{},
+                     {},
+                     file.stem().string()));
 }
 
 /// A sample's entries of the task's roles, whole. Images are made dense float32.
@@ -103,25 +121,37 @@ const Entry* shown_target(const Task& task, const Sample& sample) {
   return nullptr;
 }
 
-std::unique_ptr<VolumeStore> stored(const Entry& image, MemoryBudget& budget, const fs::path& scratch) {
-  auto store = std::make_unique<VolumeStore>(image.data.size(0), image.geometry.shape, at::kFloat, budget, scratch);
+std::unique_ptr<VolumeStore> stored(const Entry& image,
+                                    MemoryBudget& budget,
+                                    const fs::path& scratch) {
+  auto store = std::make_unique<VolumeStore>(
+      image.data.size(0), image.geometry.shape, at::kFloat, budget, scratch);
   store->tensor().copy_(image.data);
   return store;
 }
 
-Prediction labels_of(const at::Tensor& labels) { return {Prediction::Kind::kLabels, labels.unsqueeze(0), "", {}}; }
+Prediction labels_of(const at::Tensor& labels) {
+  return {Prediction::Kind::kLabels, labels.unsqueeze(0), "", {}};
+}
 
 /// Scores Otsu's thresholds and every way of fusing planes; returns the last one.
-Prediction compare_ways(const TrainedTask& trained, const Sample& sample, const VolumeStore& store, MemoryBudget& budget, Scores& scores) {
+Prediction compare_ways(const TrainedTask& trained,
+                        const Sample& sample,
+                        const VolumeStore& store,
+                        MemoryBudget& budget,
+                        Scores& scores) {
   const Entry& image = sample.at(trained.inputs.front().role);
   const Entry* target = shown_target(*trained.task().task, sample);
   if (target == nullptr || target->kind != EntryKind::kLabel) {
-    throw usage_error(fmt::format("compare: expected a task with a label as target, got '{}'", trained.key));
+    throw usage_error(
+        fmt::format("compare: expected a task with a label as target, got '{}'", trained.key));
   }
   const std::int64_t classes = trained.task().task->context().classes.size();
-  scores.add("otsu", labels_of(otsu_labels(image.data, target->data, classes)), image.geometry, sample);
+  scores.add(
+      "otsu", labels_of(otsu_labels(image.data, target->data, classes)), image.geometry, sample);
   Prediction last;
-  for (const NamedLabels& way : trained.predictor().predict_every_way(store, image.geometry, budget, trained.scratch())) {
+  for (const NamedLabels& way :
+       trained.predictor().predict_every_way(store, image.geometry, budget, trained.scratch())) {
     last = labels_of(way.labels->tensor());
     scores.add(way.name, last, image.geometry, sample);
   }
@@ -129,19 +159,27 @@ Prediction compare_ways(const TrainedTask& trained, const Sample& sample, const 
 }
 
 std::string method_name(const TrainedTask& trained, const Prediction& predicted) {
-  if (predicted.kind != Prediction::Kind::kLabels || trained.task().task->volume_prediction() == VolumePrediction::kGlobal) return "prediction";
+  if (predicted.kind != Prediction::Kind::kLabels ||
+      trained.task().task->volume_prediction() == VolumePrediction::kGlobal)
+    return "prediction";
   return fmt::format("{}-{}", trained.infer().fusion, trained.infer().planes);
 }
 
 }  // namespace
 
-std::vector<MethodScores> evaluate_split(const TrainedTask& trained, const std::string& split, std::int64_t limit, bool compare,
+std::vector<MethodScores> evaluate_split(const TrainedTask& trained,
+                                         const std::string& split,
+                                         std::int64_t limit,
+                                         bool compare,
                                          const fs::path& pictures) {
   const ExperimentTask& task = trained.task();
   const auto dataset = trained.experiment->dataset(task.setup.dataset);
   std::vector<std::size_t> samples = dataset->split(split);
-  if (samples.empty()) throw data_error(fmt::format("data set '{}': the split '{}' has no samples", task.setup.dataset, split));
-  if (limit > 0 && static_cast<std::int64_t>(samples.size()) > limit) samples.resize(static_cast<std::size_t>(limit));
+  if (samples.empty())
+    throw data_error(
+        fmt::format("data set '{}': the split '{}' has no samples", task.setup.dataset, split));
+  if (limit > 0 && static_cast<std::int64_t>(samples.size()) > limit)
+    samples.resize(static_cast<std::size_t>(limit));
 
   Scores scores(*task.task);
   Progress progress("evaluate", static_cast<std::int64_t>(samples.size()));
@@ -158,12 +196,17 @@ std::vector<MethodScores> evaluate_split(const TrainedTask& trained, const std::
     }
     Prediction shown;
     if (compare) {
-      shown = compare_ways(trained, sample, *stores.at(trained.inputs.front().role), budget, scores);
+      shown =
+          compare_ways(trained, sample, *stores.at(trained.inputs.front().role), budget, scores);
     } else {
       shown = trained.predict(images, budget).prediction();
       scores.add(method_name(trained, shown), shown, image.geometry, sample);
     }
-    draw(pictures / (sample.id + ".png"), image, shown, shown_target(*task.task, sample), task.task->context().classes);
+    draw(pictures / (sample.id + ".png"),
+         image,
+         shown,
+         shown_target(*task.task, sample),
+         task.task->context().classes);
     progress.update(static_cast<std::int64_t>(i) + 1, sample.id);
   }
   return scores.take();
@@ -172,7 +215,8 @@ std::vector<MethodScores> evaluate_split(const TrainedTask& trained, const std::
 Table score_table(const std::vector<MethodScores>& scores, const std::string& main_metric) {
   const std::string group = main_metric.substr(0, main_metric.find('/') + 1);
   const auto wanted = [&](const std::string& name) {
-    return name.starts_with(group) || name == "dice/mean" || name == "hd95_mm/mean" || name == "asd_mm/mean";
+    return name.starts_with(group) || name == "dice/mean" || name == "hd95_mm/mean" ||
+           name == "asd_mm/mean";
   };
   std::vector<std::string> columns = {"method"};
   std::vector<std::vector<Table::Cell>> rows;
@@ -193,7 +237,8 @@ Table score_table(const std::vector<MethodScores>& scores, const std::string& ma
 Table metric_table(const std::vector<MethodScores>& scores) {
   Table table({"method", "metric", "value"}, 4);
   for (const MethodScores& score : scores) {
-    for (const MetricValue& metric : score.metrics->values()) table.add_row({score.name, metric.name, metric.value});
+    for (const MetricValue& metric : score.metrics->values())
+      table.add_row({score.name, metric.name, metric.value});
   }
   return table;
 }

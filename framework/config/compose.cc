@@ -78,7 +78,8 @@ Composition compose_with(ConfigRepository& repository, const ComposeRequest& req
   composition.now = request.now != 0 ? request.now : std::time(nullptr);
   composition.overrides = parse_overrides(request.overrides, request.word_numbers);
   for (const Override& override_word : composition.overrides) {
-    if (override_word.key.starts_with("hydra/")) throw hydra_group_error(override_word.place(), override_word.key);
+    if (override_word.key.starts_with("hydra/"))
+      throw hydra_group_error(override_word.place(), override_word.key);
   }
   const ConfigFile* primary = load_primary(repository, request.config_name);
   extend_search_path(repository, primary, composition.overrides);

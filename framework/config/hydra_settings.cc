@@ -50,10 +50,12 @@ verbose: false
 
 ConfigError hydra_group_error(const std::string& place, const std::string& group) {
   return ConfigError("group_not_found",
-                     fmt::format("{}: '{}' cannot be chosen: Hydra's own groups (launchers, sweepers, logging) do not exist here",
+                     fmt::format("{}: '{}' cannot be chosen: Hydra's own groups (launchers, "
+                                 "sweepers, logging) do not exist here",
                                  place,
                                  group),
-                     "train -m --jobs N runs jobs at once; hydra.run.dir, hydra.sweep.dir and other settings can be changed");
+                     "train -m --jobs N runs jobs at once; hydra.run.dir, hydra.sweep.dir and "
+                     "other settings can be changed");
 }
 
 std::string override_dirname(const Node& hydra, const std::vector<Override>& overrides) {
@@ -89,7 +91,8 @@ void fill_hydra(Node& hydra,
   hydra.set_path("overrides.hydra", escape_interpolations(hydra_words));
   hydra.set_path("overrides.task", escape_interpolations(task_words));
   if (hydra.at("job.name").is_missing()) hydra.set_path("job.name", Node(request.job_name));
-  if (hydra.at("mode").is_null()) hydra.set_path("mode", Node(request.multirun ? "MULTIRUN" : "RUN"));
+  if (hydra.at("mode").is_null())
+    hydra.set_path("mode", Node(request.multirun ? "MULTIRUN" : "RUN"));
   hydra.set_path("job.config_name", Node(request.config_name));
   hydra.set_path("job.override_dirname",
                  escape_interpolations(Node(override_dirname(hydra, composition.overrides))));

@@ -12,8 +12,8 @@ namespace triptych::config {
 /// The settings under `hydra` with Hydra's own defaults, as far as this program has them.
 Node hydra_defaults();
 
-/// The error for a choice of `hydra/launcher`, `hydra/sweeper` and other groups of Hydra itself: there are none here.
-/// `place` is the word or line that asks for it.
+/// The error for a choice of `hydra/launcher`, `hydra/sweeper` and other groups of Hydra itself:
+/// there are none here. `place` is the word or line that asks for it.
 ConfigError hydra_group_error(const std::string& place, const std::string& group);
 
 /// Fills in what is known once the words are: overrides, choices, job name, search path.

@@ -38,7 +38,8 @@ std::string words_beyond(const Node& list, const Node& other) {
   const Node::List& known = other.as_list();
   std::vector<std::string> words;
   for (const Node& word : list.as_list()) {
-    if (std::find(known.begin(), known.end(), word) == known.end()) words.push_back(word.as_string());
+    if (std::find(known.begin(), known.end(), word) == known.end())
+      words.push_back(word.as_string());
   }
   return join(words, " ", "none");
 }
@@ -61,12 +62,13 @@ void check_same_words(const SweepJob& job, const fs::path& folder) {
   const Node words = read_yaml_file(stored.string());
   const Node expected = task_words(job.composition);
   if (!words.is_list() || words == expected) return;
-  throw ConfigError("usage",
-                    fmt::format("{}: holds a job of other words, expected {}, got {}",
-                                folder.string(),
-                                words_beyond(expected, words),
-                                words_beyond(words, expected)),
-                    "another sweep went there; choose another hydra.sweep.dir or remove the folder");
+  throw ConfigError(
+      "usage",
+      fmt::format("{}: holds a job of other words, expected {}, got {}",
+                  folder.string(),
+                  words_beyond(expected, words),
+                  words_beyond(words, expected)),
+      "another sweep went there; choose another hydra.sweep.dir or remove the folder");
 }
 
 void write_run_files(Composition& composition, const fs::path& folder) {

@@ -16,8 +16,8 @@ std::filesystem::path sweep_directory(const Composition& master);
 /// Folder of one job of a sweep: `hydra.sweep.dir` / `hydra.sweep.subdir`.
 std::filesystem::path job_directory(const SweepJob& job);
 
-/// Throws a ConfigError (category `usage`) when `folder` holds a job that other words started: resuming a sweep must
-/// not take another one's results for its own.
+/// Throws a ConfigError (category `usage`) when `folder` holds a job that other words started:
+/// resuming a sweep must not take another one's results for its own.
 void check_same_words(const SweepJob& job, const std::filesystem::path& folder);
 
 /// Writes `.hydra/{config,overrides,hydra}.yaml` into a run's folder as Hydra does, and notes the

@@ -12,8 +12,9 @@ namespace triptych {
 /// The one exception type of user mistakes and failed work.
 ///
 /// A message reads `place: what happened, expected X, got Y`; the hint is a next step, or empty.
-/// Categories: those of configuration (`config_not_found`, `schema`, ...), `data`, `geometry`, `shape`, `io`,
-/// `numeric`, `model`, `usage`. main prints `error[category]: message` and the hint on a line of its own.
+/// Categories: those of configuration (`config_not_found`, `schema`, ...), `data`, `geometry`,
+/// `shape`, `io`, `numeric`, `model`, `usage`. main prints `error[category]: message` and the hint
+/// on a line of its own.
 class Error : public std::runtime_error {
  public:
   Error(std::string category, const std::string& message, std::string hint = "")
@@ -70,6 +71,7 @@ inline ConfigError usage_error(const std::string& message, std::string hint = ""
 
 }  // namespace triptych
 
-/// For invariants that only a bug in Triptych can break; user mistakes throw triptych::Error instead.
+/// For invariants that only a bug in Triptych can break; user mistakes throw triptych::Error
+/// instead.
 #define TRIPTYCH_ASSERT(expression) \
   ((expression) ? void() : ::triptych::assertion_failed(#expression, __FILE__, __LINE__))

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/core/file.h"
 
+#include "framework/core/error.h"
+
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
@@ -10,8 +12,6 @@
 
 #include <fcntl.h>
 #include <unistd.h>
-
-#include "framework/core/error.h"
 
 namespace triptych {
 namespace fs = std::filesystem;
@@ -23,7 +23,8 @@ void flush_to_disk(const fs::path& path) {
   const bool failed = ::fsync(descriptor) != 0 && errno != EINVAL && errno != EROFS;
   const int reason = errno;
   ::close(descriptor);
-  if (failed) throw io_error(fmt::format("{}: cannot be written: {}", path.string(), std::strerror(reason)));
+  if (failed)
+    throw io_error(fmt::format("{}: cannot be written: {}", path.string(), std::strerror(reason)));
 }
 
 void create_parent(const fs::path& target) {
@@ -31,9 +32,8 @@ void create_parent(const fs::path& target) {
   std::error_code code;
   fs::create_directories(target.parent_path(), code);
   if (code) {
-    throw io_error(fmt::format("{}: folder cannot be created: {}",
-                               target.parent_path().string(),
-                               code.message()));
+    throw io_error(fmt::format(
+        "{}: folder cannot be created: {}", target.parent_path().string(), code.message()));
   }
 }
 
@@ -116,8 +116,10 @@ void write_folder_atomically(const fs::path& target,
 
 std::string file_extension(const fs::path& path) {
   std::string name = path.filename().string();
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
-  for (const char* compound : {".nii.gz", ".seg.nrrd", ".ome.tif", ".ome.tiff", ".mrk.json", ".img.gz"}) {
+  std::transform(
+      name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  for (const char* compound :
+       {".nii.gz", ".seg.nrrd", ".ome.tif", ".ome.tiff", ".mrk.json", ".img.gz"}) {
     if (name.size() > std::strlen(compound) && name.ends_with(compound)) return compound;
   }
   const auto dot = name.rfind('.');

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/core/log.h"
 
+#include "framework/core/error.h"
+
 #include <memory>
 
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
-
-#include "framework/core/error.h"
 
 namespace triptych::log {
 namespace {
@@ -26,19 +26,21 @@ spdlog::logger& logger() {
 
 spdlog::level::level_enum to_spdlog(Level level) {
   switch (level) {
-    case Level::debug: return spdlog::level::debug;
-    case Level::info: return spdlog::level::info;
-    case Level::warning: return spdlog::level::warn;
-    case Level::error: return spdlog::level::err;
+    case Level::debug:
+      return spdlog::level::debug;
+    case Level::info:
+      return spdlog::level::info;
+    case Level::warning:
+      return spdlog::level::warn;
+    case Level::error:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
 }
 
 }  // namespace
 
-void write(Level level, std::string_view text) {
-  logger().log(to_spdlog(level), "{}", text);
-}
+void write(Level level, std::string_view text) { logger().log(to_spdlog(level), "{}", text); }
 
 void set_level(Level level) { logger().set_level(to_spdlog(level)); }
 

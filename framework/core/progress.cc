@@ -3,9 +3,8 @@
 
 #include <cstdio>
 
-#include <unistd.h>
-
 #include <fmt/core.h>
+#include <unistd.h>
 
 namespace triptych {
 
@@ -38,8 +37,14 @@ void Progress::update(std::int64_t done, const std::string& detail) {
   const double rate = elapsed > 0.0 ? static_cast<double>(done - first_) / elapsed : 0.0;
   const std::string left =
       rate > 0.0 ? duration_text(static_cast<double>(total_ - done) / rate) : std::string("?");
-  const std::string line = fmt::format(
-      "{} {}/{}  {:.3g}/s  {} left{}{}", what_, done, total_, rate, left, detail.empty() ? "" : "  ", detail);
+  const std::string line = fmt::format("{} {}/{}  {:.3g}/s  {} left{}{}",
+                                       what_,
+                                       done,
+                                       total_,
+                                       rate,
+                                       left,
+                                       detail.empty() ? "" : "  ",
+                                       detail);
   if (terminal_) {
     std::fprintf(stderr, "\r\033[K%s", line.c_str());
     std::fflush(stderr);

@@ -7,7 +7,8 @@
 
 namespace triptych {
 
-/// Progress of long work on stderr: one line rewritten on a terminal, a plain line every ten seconds elsewhere.
+/// Progress of long work on stderr: one line rewritten on a terminal, a plain line every ten
+/// seconds elsewhere.
 class Progress {
  public:
   Progress(std::string what, std::int64_t total, std::int64_t done = 0);

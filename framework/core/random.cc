@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/core/random.h"
 
+#include "framework/core/error.h"
+
 #include <cmath>
 #include <numbers>
-
-#include "framework/core/error.h"
 
 namespace triptych {
 namespace {
@@ -63,7 +63,8 @@ double RandomStream::uniform() { return static_cast<double>(bits() >> 11) * 0x1.
 
 std::int64_t RandomStream::integer(std::int64_t bound) {
   TRIPTYCH_ASSERT(bound >= 1);
-  // Lemire's multiply-shift; the bias of at most bound / 2^64 is far below anything that could be seen.
+  // Lemire's multiply-shift; the bias of at most bound / 2^64 is far below anything that could be
+  // seen.
   const auto wide = static_cast<unsigned __int128>(bits()) * static_cast<std::uint64_t>(bound);
   return static_cast<std::int64_t>(wide >> 64);
 }

@@ -9,9 +9,10 @@ namespace triptych {
 
 /// A reproducible stream of random numbers, cheap to create and equal on every platform.
 ///
-/// Streams are derived, never shared: an item's stream is `RandomStream(seed, {step, index})`, so results do not
-/// depend on which thread draws first or how many ranks there are. The state is a SplitMix64-seeded xoshiro256**
-/// (Blackman and Vigna, 2018); normals use Box-Muller without caching, so a stream's state is four words.
+/// Streams are derived, never shared: an item's stream is `RandomStream(seed, {step, index})`, so
+/// results do not depend on which thread draws first or how many ranks there are. The state is a
+/// SplitMix64-seeded xoshiro256** (Blackman and Vigna, 2018); normals use Box-Muller without
+/// caching, so a stream's state is four words.
 class RandomStream {
  public:
   explicit RandomStream(std::uint64_t seed, std::initializer_list<std::uint64_t> keys = {});

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/core/safetensors.h"
 
+#include "framework/core/error.h"
+#include "framework/core/file.h"
+
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -9,9 +12,6 @@
 #include <ATen/ATen.h>
 #include <nlohmann/json.hpp>
 
-#include "framework/core/error.h"
-#include "framework/core/file.h"
-
 namespace triptych {
 namespace {
 
@@ -19,9 +19,15 @@ struct TypeName {
   at::ScalarType type;
   const char* name;
 };
-constexpr TypeName kTypes[] = {{at::kFloat, "F32"}, {at::kDouble, "F64"},  {at::kHalf, "F16"},
-                               {at::kBFloat16, "BF16"}, {at::kLong, "I64"}, {at::kInt, "I32"},
-                               {at::kShort, "I16"}, {at::kChar, "I8"},     {at::kByte, "U8"},
+constexpr TypeName kTypes[] = {{at::kFloat, "F32"},
+                               {at::kDouble, "F64"},
+                               {at::kHalf, "F16"},
+                               {at::kBFloat16, "BF16"},
+                               {at::kLong, "I64"},
+                               {at::kInt, "I32"},
+                               {at::kShort, "I16"},
+                               {at::kChar, "I8"},
+                               {at::kByte, "U8"},
                                {at::kBool, "BOOL"}};
 constexpr std::uint64_t kMaxHeader = 100'000'000;
 
@@ -47,13 +53,15 @@ nlohmann::json parse_header(const std::string& text, const std::string& place) {
   const auto watch = [&](int, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
     if (event == nlohmann::json::parse_event_t::object_start) open.emplace_back();
     if (event == nlohmann::json::parse_event_t::object_end) open.pop_back();
-    if (event == nlohmann::json::parse_event_t::key && !open.back().insert(parsed.get<std::string>()).second) {
+    if (event == nlohmann::json::parse_event_t::key &&
+        !open.back().insert(parsed.get<std::string>()).second) {
       duplicate = true;
     }
     return true;
   };
   nlohmann::json header = nlohmann::json::parse(text, watch, false);
-  if (header.is_discarded() || !header.is_object()) throw io_error(place + ": the header is no JSON object");
+  if (header.is_discarded() || !header.is_object())
+    throw io_error(place + ": the header is no JSON object");
   if (duplicate) throw io_error(place + ": a name occurs twice in the header");
   return header;
 }
@@ -63,14 +71,16 @@ Entry parse_entry(const std::string& name, const nlohmann::json& value, const st
     return io_error(fmt::format("{}: tensor '{}': {}", place, name, what));
   };
   if (!value.is_object() || !value.contains("dtype") || !value.contains("shape") ||
-      !value.contains("data_offsets") || !value["dtype"].is_string() || !value["shape"].is_array() ||
-      !value["data_offsets"].is_array() || value["data_offsets"].size() != 2) {
+      !value.contains("data_offsets") || !value["dtype"].is_string() ||
+      !value["shape"].is_array() || !value["data_offsets"].is_array() ||
+      value["data_offsets"].size() != 2) {
     throw broken("dtype, shape or data_offsets is missing or malformed");
   }
   Entry entry;
   entry.name = name;
   const auto dtype = value["dtype"].get<std::string>();
-  const auto* known = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const TypeName& t) { return dtype == t.name; });
+  const auto* known = std::find_if(
+      std::begin(kTypes), std::end(kTypes), [&](const TypeName& t) { return dtype == t.name; });
   if (known == std::end(kTypes)) throw broken("unknown dtype");
   entry.type = known->type;
   std::uint64_t bytes = c10::elementSize(entry.type);
@@ -86,7 +96,8 @@ Entry parse_entry(const std::string& name, const nlohmann::json& value, const st
   }
   entry.begin = value["data_offsets"][0].get<std::uint64_t>();
   entry.end = value["data_offsets"][1].get<std::uint64_t>();
-  if (entry.end < entry.begin || entry.end - entry.begin != bytes) throw broken("data_offsets do not fit the shape");
+  if (entry.end < entry.begin || entry.end - entry.begin != bytes)
+    throw broken("data_offsets do not fit the shape");
   return entry;
 }
 
@@ -107,7 +118,8 @@ void write_safetensors(const std::filesystem::path& path,
   std::uint64_t offset = 0;
   std::vector<at::Tensor> contiguous;
   for (const auto& [name, tensor] : tensors) {
-    if (header.contains(name)) throw io_error(fmt::format("safetensors: name '{}' occurs twice", name));
+    if (header.contains(name))
+      throw io_error(fmt::format("safetensors: name '{}' occurs twice", name));
     contiguous.push_back(tensor.detach().to(at::kCPU).contiguous());
     const std::uint64_t bytes = contiguous.back().nbytes();
     header[name] = {{"dtype", type_name(tensor.scalar_type(), name)},
@@ -132,11 +144,16 @@ void write_safetensors(const std::filesystem::path& path,
 SafeTensors read_safetensors(const std::filesystem::path& path) {
   const std::string place = path.string();
   const std::string bytes = read_file(path);
-  if (bytes.size() < 8) throw io_error(place + ": truncated, a safetensors file has at least 8 bytes");
+  if (bytes.size() < 8)
+    throw io_error(place + ": truncated, a safetensors file has at least 8 bytes");
   std::uint64_t header_size = 0;
-  for (int i = 0; i < 8; ++i) header_size |= std::uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
+  for (int i = 0; i < 8; ++i)
+    header_size |= std::uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
   if (header_size > kMaxHeader || header_size > bytes.size() - 8) {
-    throw io_error(fmt::format("{}: header of {} bytes does not fit the file of {} bytes", place, header_size, bytes.size()),
+    throw io_error(fmt::format("{}: header of {} bytes does not fit the file of {} bytes",
+                               place,
+                               header_size,
+                               bytes.size()),
                    "the file is truncated or no safetensors file");
   }
   const nlohmann::json header = parse_header(bytes.substr(8, header_size), place);
@@ -147,7 +164,8 @@ SafeTensors read_safetensors(const std::filesystem::path& path) {
     if (name == "__metadata__") {
       if (!value.is_object()) throw io_error(place + ": __metadata__ is no object");
       for (const auto& [key, text] : value.items()) {
-        if (!text.is_string()) throw io_error(place + ": __metadata__ holds something else than text");
+        if (!text.is_string())
+          throw io_error(place + ": __metadata__ holds something else than text");
         result.metadata[key] = text.get<std::string>();
       }
       continue;
@@ -162,15 +180,18 @@ SafeTensors read_safetensors(const std::filesystem::path& path) {
   std::uint64_t expected = 0;
   for (const Entry& entry : entries) {
     if (entry.begin != expected || entry.end > data_size) {
-      throw io_error(fmt::format("{}: tensor '{}' lies outside the file or overlaps another", place, entry.name),
-                     "the file is truncated or damaged");
+      throw io_error(
+          fmt::format(
+              "{}: tensor '{}' lies outside the file or overlaps another", place, entry.name),
+          "the file is truncated or damaged");
     }
     expected = entry.end;
     at::Tensor tensor = at::empty(entry.shape, at::TensorOptions(entry.type));
     if (tensor.nbytes() > 0) std::memcpy(tensor.data_ptr(), data + entry.begin, tensor.nbytes());
     result.tensors.emplace_back(entry.name, std::move(tensor));
   }
-  if (expected != data_size) throw io_error(place + ": bytes follow the last tensor", "the file is damaged");
+  if (expected != data_size)
+    throw io_error(place + ": bytes follow the last tensor", "the file is damaged");
   return result;
 }
 

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "framework/core/error.h"
+#include "framework/core/file.h"
+
 #include <array>
 #include <bit>
 #include <cstdint>
 #include <cstring>
 
-#include "framework/core/error.h"
-#include "framework/core/file.h"
-
 namespace triptych {
 namespace {
 
-// Round constants: the first 32 bits of the fractional parts of the cube roots of the first 64 primes.
+// Round constants: the first 32 bits of the fractional parts of the cube roots of the first 64
+// primes.
 constexpr std::array<std::uint32_t, 64> kRound = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -47,8 +48,14 @@ void compress(std::array<std::uint32_t, 8>& hash, const unsigned char* block) {
 }  // namespace
 
 std::string sha256(std::string_view bytes) {
-  std::array<std::uint32_t, 8> hash = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                                       0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+  std::array<std::uint32_t, 8> hash = {0x6a09e667,
+                                       0xbb67ae85,
+                                       0x3c6ef372,
+                                       0xa54ff53a,
+                                       0x510e527f,
+                                       0x9b05688c,
+                                       0x1f83d9ab,
+                                       0x5be0cd19};
   const auto* data = reinterpret_cast<const unsigned char*>(bytes.data());
   const std::size_t whole = bytes.size() / 64 * 64;
   for (std::size_t i = 0; i < whole; i += 64) compress(hash, data + i);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/core/shape.h"
 
+#include "framework/core/error.h"
+#include "framework/core/suggest.h"
+
 #include <string>
 #include <vector>
 
 #include <ATen/ATen.h>
-
-#include "framework/core/error.h"
-#include "framework/core/suggest.h"
 
 namespace triptych {
 namespace {
@@ -24,7 +24,8 @@ void check_shape(const at::Tensor& tensor,
                  std::initializer_list<std::int64_t> expected,
                  std::string_view name) {
   if (!tensor.defined()) {
-    throw shape_error(fmt::format("{}: expected shape {}, got no tensor", name, shape_text(expected)));
+    throw shape_error(
+        fmt::format("{}: expected shape {}, got no tensor", name, shape_text(expected)));
   }
   bool fits = tensor.dim() == static_cast<std::int64_t>(expected.size());
   for (std::size_t axis = 0; fits && axis < expected.size(); ++axis) {
@@ -39,8 +40,8 @@ void check_shape(const at::Tensor& tensor,
 void check_finite(const at::Tensor& tensor, std::string_view name) {
   if (!tensor.is_floating_point() || at::isfinite(tensor).all().item<bool>()) return;
   const std::int64_t bad = at::isfinite(tensor).logical_not().sum().item<std::int64_t>();
-  throw numeric_error(fmt::format(
-      "{}: {} of {} values are NaN or infinite", name, bad, tensor.numel()));
+  throw numeric_error(
+      fmt::format("{}: {} of {} values are NaN or infinite", name, bad, tensor.numel()));
 }
 
 }  // namespace triptych

@@ -12,8 +12,8 @@ namespace triptych {
 /// Wildcard of check_shape.
 inline constexpr std::int64_t kAny = -1;
 
-/// Throws shape_error `features: expected shape [*, 32, *, *, *], got [2, 16, 8, 8, 8]` unless `tensor` has that many
-/// axes and each non-wildcard size.
+/// Throws shape_error `features: expected shape [*, 32, *, *, *], got [2, 16, 8, 8, 8]` unless
+/// `tensor` has that many axes and each non-wildcard size.
 void check_shape(const at::Tensor& tensor,
                  std::initializer_list<std::int64_t> expected,
                  std::string_view name);

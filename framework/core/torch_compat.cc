@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/core/torch_compat.h"
 
+#include "framework/core/error.h"
+
 #include <charconv>
 
 #include <ATen/Context.h>
@@ -10,8 +12,6 @@
 #include <torch/types.h>
 #include <torch/version.h>
 
-#include "framework/core/error.h"
-
 namespace triptych {
 
 std::string torch_version() { return TORCH_VERSION; }
@@ -20,7 +20,8 @@ bool cuda_is_available() { return torch::cuda::is_available(); }
 
 c10::Device device_from_text(const std::string& text) {
   if (text == "cpu") return c10::Device(c10::kCPU);
-  if (text == "auto") return cuda_is_available() ? c10::Device(c10::kCUDA, 0) : c10::Device(c10::kCPU);
+  if (text == "auto")
+    return cuda_is_available() ? c10::Device(c10::kCUDA, 0) : c10::Device(c10::kCPU);
   int index = 0;
   bool valid = text == "cuda";
   if (text.starts_with("cuda:")) {
@@ -29,13 +30,15 @@ c10::Device device_from_text(const std::string& text) {
     valid = result.ec == std::errc() && result.ptr == end && index >= 0;
   }
   if (!valid) {
-    throw ConfigError("schema", fmt::format("device: expected auto, cpu, cuda or cuda:<index>, got '{}'", text));
+    throw ConfigError(
+        "schema", fmt::format("device: expected auto, cpu, cuda or cuda:<index>, got '{}'", text));
   }
   const auto count = static_cast<int>(torch::cuda::device_count());
   if (index >= count) {
-    throw ConfigError("schema",
-                      fmt::format("device: '{}' is not there, {} CUDA devices are visible", text, count),
-                      "set device=cpu or device=auto");
+    throw ConfigError(
+        "schema",
+        fmt::format("device: '{}' is not there, {} CUDA devices are visible", text, count),
+        "set device=cpu or device=auto");
   }
   return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
@@ -53,13 +56,22 @@ namespace {
 #if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
 at::DeviceType autocast_kind(bool cuda) { return cuda ? at::kCUDA : at::kCPU; }
 bool autocast_is_on(bool cuda) { return at::autocast::is_autocast_enabled(autocast_kind(cuda)); }
-void switch_autocast(bool cuda, bool on) { at::autocast::set_autocast_enabled(autocast_kind(cuda), on); }
-void choose_bfloat16(bool cuda) { at::autocast::set_autocast_dtype(autocast_kind(cuda), at::kBFloat16); }
-#else
-bool autocast_is_on(bool cuda) { return cuda ? at::autocast::is_enabled() : at::autocast::is_cpu_enabled(); }
-void switch_autocast(bool cuda, bool on) { cuda ? at::autocast::set_enabled(on) : at::autocast::set_cpu_enabled(on); }
+void switch_autocast(bool cuda, bool on) {
+  at::autocast::set_autocast_enabled(autocast_kind(cuda), on);
+}
 void choose_bfloat16(bool cuda) {
-  cuda ? at::autocast::set_autocast_gpu_dtype(at::kBFloat16) : at::autocast::set_autocast_cpu_dtype(at::kBFloat16);
+  at::autocast::set_autocast_dtype(autocast_kind(cuda), at::kBFloat16);
+}
+#else
+bool autocast_is_on(bool cuda) {
+  return cuda ? at::autocast::is_enabled() : at::autocast::is_cpu_enabled();
+}
+void switch_autocast(bool cuda, bool on) {
+  cuda ? at::autocast::set_enabled(on) : at::autocast::set_cpu_enabled(on);
+}
+void choose_bfloat16(bool cuda) {
+  cuda ? at::autocast::set_autocast_gpu_dtype(at::kBFloat16)
+       : at::autocast::set_autocast_cpu_dtype(at::kBFloat16);
 }
 #endif
 }  // namespace
@@ -78,14 +90,16 @@ Autocast::~Autocast() {
   switch_autocast(cuda_, previous_);
 }
 
-FullPrecision::FullPrecision(c10::Device device) : cuda_(device.is_cuda()), previous_(autocast_is_on(cuda_)) {
+FullPrecision::FullPrecision(c10::Device device)
+    : cuda_(device.is_cuda()), previous_(autocast_is_on(cuda_)) {
   switch_autocast(cuda_, false);
 }
 
 FullPrecision::~FullPrecision() { switch_autocast(cuda_, previous_); }
 
 at::Tensor mish(const at::Tensor& x) {
-  if (x.scalar_type() == at::kBFloat16 && x.is_cpu()) return torch::mish(x.to(at::kFloat)).to(at::kBFloat16);
+  if (x.scalar_type() == at::kBFloat16 && x.is_cpu())
+    return torch::mish(x.to(at::kFloat)).to(at::kBFloat16);
   return torch::mish(x);
 }
 

@@ -8,13 +8,14 @@
 
 namespace triptych {
 
-/// One C++20 source serves LibTorch 1.13.1 to 2.x: every difference between versions is hidden behind these functions,
-/// and torch_compat.cc is the only file with version guards.
+/// One C++20 source serves LibTorch 1.13.1 to 2.x: every difference between versions is hidden
+/// behind these functions, and torch_compat.cc is the only file with version guards.
 
 /// Version of the LibTorch this was compiled with, e.g. "1.13.1".
 std::string torch_version();
 bool cuda_is_available();
-/// "auto", "cpu", "cuda", "cuda:1" -> device; throws ConfigError (`device`) for text that is none, or a GPU that is not there.
+/// "auto", "cpu", "cuda", "cuda:1" -> device; throws ConfigError (`device`) for text that is none,
+/// or a GPU that is not there.
 c10::Device device_from_text(const std::string& text);
 /// Name of the device for run records, e.g. "cpu" or "cuda:0".
 std::string device_text(c10::Device device);
@@ -38,8 +39,8 @@ class Autocast {
   bool previous_ = false;
 };
 
-/// Leaves autocast on the device kind while it lives, for projectors, warps and integration. Tensors that autocast made
-/// before stay bfloat16: convert them with .to(at::kFloat).
+/// Leaves autocast on the device kind while it lives, for projectors, warps and integration.
+/// Tensors that autocast made before stay bfloat16: convert them with .to(at::kFloat).
 class FullPrecision {
  public:
   explicit FullPrecision(c10::Device device);
@@ -52,7 +53,8 @@ class FullPrecision {
   bool previous_;
 };
 
-/// mish(x) = x tanh(softplus(x)); float32 inside when the input is bfloat16, which LibTorch 1.13 lacks on the CPU.
+/// mish(x) = x tanh(softplus(x)); float32 inside when the input is bfloat16, which LibTorch 1.13
+/// lacks on the CPU.
 at::Tensor mish(const at::Tensor& x);
 
 /// LibTorch's message without the backtrace, for an exception caught as std::exception.

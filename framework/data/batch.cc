@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/batch.h"
 
+#include "framework/core/error.h"
+#include "framework/core/suggest.h"
+#include "framework/data/dense.h"
+
 #include <algorithm>
 #include <numeric>
 #include <sstream>
 
 #include <ATen/ATen.h>
-
-#include "framework/core/error.h"
-#include "framework/core/suggest.h"
-#include "framework/data/dense.h"
 
 namespace triptych {
 namespace {
@@ -21,25 +21,52 @@ std::string sizes_text(const at::Tensor& tensor) {
 }
 
 /// Throws unless an entry fits those already in the role.
-void check_fits(const std::string& role, const Sample& first_sample, const Entry& first, const Sample& sample, const Entry& entry) {
+void check_fits(const std::string& role,
+                const Sample& first_sample,
+                const Entry& first,
+                const Sample& sample,
+                const Entry& entry) {
   if (entry.kind != first.kind) {
-    throw data_error(fmt::format("sample {}: role '{}' is of kind {}, but {} in sample {} of the same batch", sample.id, role,
-                                 kind_text(entry.kind), kind_text(first.kind), first_sample.id));
+    throw data_error(
+        fmt::format("sample {}: role '{}' is of kind {}, but {} in sample {} of the same batch",
+                    sample.id,
+                    role,
+                    kind_text(entry.kind),
+                    kind_text(first.kind),
+                    first_sample.id));
   }
   if (entry.modality != first.modality) {
-    throw data_error(fmt::format("sample {}: role '{}' has modality '{}', but '{}' in sample {} of the same batch", sample.id,
-                                 role, entry.modality, first.modality, first_sample.id),
-                     "give each modality a task or a data set of its own");
+    throw data_error(
+        fmt::format(
+            "sample {}: role '{}' has modality '{}', but '{}' in sample {} of the same batch",
+            sample.id,
+            role,
+            entry.modality,
+            first.modality,
+            first_sample.id),
+        "give each modality a task or a data set of its own");
   }
   if (entry.frame != first.frame || entry.target_frame != first.target_frame) {
-    throw data_error(fmt::format("sample {}: role '{}' lies in frame '{}', but '{}' in sample {} of the same batch", sample.id,
-                                 role, entry.frame, first.frame, first_sample.id));
+    throw data_error(fmt::format(
+        "sample {}: role '{}' lies in frame '{}', but '{}' in sample {} of the same batch",
+        sample.id,
+        role,
+        entry.frame,
+        first.frame,
+        first_sample.id));
   }
   if (entry.kind == EntryKind::kPoints) return;
-  if (entry.data.sizes() != first.data.sizes() || entry.data.scalar_type() != first.data.scalar_type()) {
-    throw shape_error(fmt::format("sample {}: role '{}': expected shape {} {} as in sample {} of the same batch, got {} {}",
-                                  sample.id, role, sizes_text(first.data), c10::toString(first.data.scalar_type()),
-                                  first_sample.id, sizes_text(entry.data), c10::toString(entry.data.scalar_type())),
+  if (entry.data.sizes() != first.data.sizes() ||
+      entry.data.scalar_type() != first.data.scalar_type()) {
+    throw shape_error(fmt::format("sample {}: role '{}': expected shape {} {} as in sample {} of "
+                                  "the same batch, got {} {}",
+                                  sample.id,
+                                  role,
+                                  sizes_text(first.data),
+                                  c10::toString(first.data.scalar_type()),
+                                  first_sample.id,
+                                  sizes_text(entry.data),
+                                  c10::toString(entry.data.scalar_type())),
                       "use transforms or patches that give one size, or batch_size 1");
   }
 }
@@ -87,7 +114,8 @@ template <class T>
 std::vector<T> picked(const std::vector<T>& values, const std::vector<std::int64_t>& places) {
   std::vector<T> result;
   if (values.empty()) return result;
-  for (const std::int64_t place : places) result.push_back(values.at(static_cast<std::size_t>(place)));
+  for (const std::int64_t place : places)
+    result.push_back(values.at(static_cast<std::size_t>(place)));
   return result;
 }
 
@@ -103,7 +131,8 @@ BatchEntry rows_of(const BatchEntry& entry, const std::vector<std::int64_t>& cho
     result.items.push_back(static_cast<std::int64_t>(n));
   }
   if (is_everything(places, entry.items.size())) return result;
-  if (entry.data.defined()) result.data = entry.data.index_select(0, at::tensor(places, at::kLong).to(entry.data.device()));
+  if (entry.data.defined())
+    result.data = entry.data.index_select(0, at::tensor(places, at::kLong).to(entry.data.device()));
   result.points = picked(entry.points, places);
   result.geometry = picked(entry.geometry, places);
   result.scans = picked(entry.scans, places);
@@ -114,9 +143,11 @@ BatchEntry rows_of(const BatchEntry& entry, const std::vector<std::int64_t>& cho
 
 at::Tensor BatchEntry::mask() const {
   if (!valid) return {};
-  at::Tensor mask = at::zeros({data.size(0), 1, data.size(2), data.size(3), data.size(4)}, data.options().dtype(at::kBool));
+  at::Tensor mask = at::zeros({data.size(0), 1, data.size(2), data.size(3), data.size(4)},
+                              data.options().dtype(at::kBool));
   at::Tensor part = mask;
-  for (int axis = 0; axis < 3; ++axis) part = part.narrow(2 + axis, valid->start[axis], valid->size[axis]);
+  for (int axis = 0; axis < 3; ++axis)
+    part = part.narrow(2 + axis, valid->start[axis], valid->size[axis]);
   part.fill_(true);
   return mask;
 }
@@ -126,8 +157,10 @@ const BatchEntry& Batch::at(const std::string& role) const {
   if (found != entries.end()) return found->second;
   std::vector<std::string> roles;
   for (const auto& [name, entry] : entries) roles.push_back(name);
-  throw data_error(fmt::format("batch [{}]: no item has role '{}'{}", join(ids), role, did_you_mean(role, roles)),
-                   "it has: " + join(roles));
+  throw data_error(
+      fmt::format(
+          "batch [{}]: no item has role '{}'{}", join(ids), role, did_you_mean(role, roles)),
+      "it has: " + join(roles));
 }
 
 std::vector<std::int64_t> Batch::items_with(const std::vector<std::string>& roles) const {
@@ -137,7 +170,9 @@ std::vector<std::int64_t> Batch::items_with(const std::vector<std::string>& role
     const auto found = entries.find(role);
     if (found == entries.end()) return {};
     const std::vector<std::int64_t>& with = found->second.items;
-    std::erase_if(result, [&](std::int64_t n) { return std::find(with.begin(), with.end(), n) == with.end(); });
+    std::erase_if(result, [&](std::int64_t n) {
+      return std::find(with.begin(), with.end(), n) == with.end();
+    });
   }
   return result;
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/cached_dataset.h"
 
+#include "framework/core/error.h"
+#include "framework/data/dense.h"
+
 #include <future>
 #include <map>
 #include <mutex>
 #include <utility>
 
 #include <ATen/ops/empty.h>
-
-#include "framework/core/error.h"
-#include "framework/data/dense.h"
 
 namespace triptych {
 namespace {
@@ -34,7 +34,8 @@ Entry region_of(const Entry& whole, const Region& region) {
   if (whole.kind == EntryKind::kProjections) return detector_rows(whole, region);
   Entry result = whole;
   for (std::size_t i = 0; i < 3; ++i) {
-    result.data = result.data.narrow(static_cast<std::int64_t>(i) + 1, region.start[i], region.size[i]);
+    result.data =
+        result.data.narrow(static_cast<std::int64_t>(i) + 1, region.start[i], region.size[i]);
   }
   if (whole.kind == EntryKind::kLabel) result.data = dense_int64(result.data);
   result.geometry = whole.geometry.cropped(region);
@@ -64,7 +65,9 @@ std::int64_t CachedDataset::bytes_used() const {
   return state_->bytes_used;
 }
 
-Entry CachedDataset::read(std::size_t sample, const std::string& entry, const Region& region) const {
+Entry CachedDataset::read(std::size_t sample,
+                          const std::string& entry,
+                          const Region& region) const {
   const EntrySpec* spec = samples().at(sample).find(entry);
   if (spec == nullptr) return source_->read(sample, entry, region);  // for its message
   const bool grid = spec->kind != EntryKind::kPoints && spec->kind != EntryKind::kProjections;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/csv_table.h"
 
-#include <algorithm>
-#include <sstream>
-
 #include "framework/core/error.h"
 #include "framework/core/file.h"
+
+#include <algorithm>
+#include <sstream>
 
 namespace triptych {
 namespace {
@@ -75,11 +75,16 @@ CsvTable read_csv(const std::filesystem::path& file) {
     table.rows.push_back(fields_of(line, separator));
     table.lines.push_back(number);
     if (table.rows.back().size() != table.columns.size()) {
-      throw data_error(fmt::format("{}:{}: expected {} fields as in the first line, got {}", file.string(), number,
-                                   table.columns.size(), table.rows.back().size()));
+      throw data_error(fmt::format("{}:{}: expected {} fields as in the first line, got {}",
+                                   file.string(),
+                                   number,
+                                   table.columns.size(),
+                                   table.rows.back().size()));
     }
   }
-  if (table.columns.empty()) throw data_error(fmt::format("{}: expected a table with a line of column names, got none", file.string()));
+  if (table.columns.empty())
+    throw data_error(
+        fmt::format("{}: expected a table with a line of column names, got none", file.string()));
   return table;
 }
 

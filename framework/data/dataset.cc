@@ -19,8 +19,9 @@ Entry Dataset::read_all(std::size_t sample, const std::string& entry) const {
   if (found == nullptr) {
     std::vector<std::string> names;
     for (const EntrySpec& known : spec.entries) names.push_back(known.name);
-    throw data_error(fmt::format("sample {}: no entry '{}'{}", spec.id, entry, did_you_mean(entry, names)),
-                     "it has: " + join(names));
+    throw data_error(
+        fmt::format("sample {}: no entry '{}'{}", spec.id, entry, did_you_mean(entry, names)),
+        "it has: " + join(names));
   }
   return read(sample, entry, Region{{0, 0, 0}, found->geometry.shape});
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string>
-#include <vector>
-
 #include "framework/config/component.h"
 #include "framework/data/sample.h"
 #include "framework/image/class_table.h"
+
+#include <string>
+#include <vector>
 
 namespace triptych {
 
@@ -30,8 +30,9 @@ struct SampleSpec {
 
 /// A collection of samples that lists what it has and reads regions on demand.
 ///
-/// Contract (tests/contract): listing is cheap and repeatable; `read` is thread-safe, holds no random state, returns equal
-/// bits for equal arguments and costs about a region; every entry's geometry is consistent with its data.
+/// Contract (tests/contract): listing is cheap and repeatable; `read` is thread-safe, holds no
+/// random state, returns equal bits for equal arguments and costs about a region; every entry's
+/// geometry is consistent with its data.
 class Dataset {
  public:
   static constexpr const char* kKind = "dataset";
@@ -39,17 +40,20 @@ class Dataset {
 
   virtual const std::vector<SampleSpec>& samples() const = 0;
 
-  /// Indices into samples() of a split: "train", "validation" or "test". Splits never share a sample.
+  /// Indices into samples() of a split: "train", "validation" or "test". Splits never share a
+  /// sample.
   virtual std::vector<std::size_t> split(const std::string& name) const = 0;
 
-  /// Reads `region` (tensor order [D, H, W], inside the entry's grid) of an entry. The result's geometry is the cropped one.
-  /// Points ignore the region; projections give the detector rows of its D axis, see detector_rows. Throws data_error or io_error naming sample and file.
+  /// Reads `region` (tensor order [D, H, W], inside the entry's grid) of an entry. The result's
+  /// geometry is the cropped one. Points ignore the region; projections give the detector rows of
+  /// its D axis, see detector_rows. Throws data_error or io_error naming sample and file.
   virtual Entry read(std::size_t sample, const std::string& entry, const Region& region) const = 0;
 
   /// Classes of the label entries; empty when there are none.
   virtual const ClassTable& classes() const = 0;
 
-  /// Checks every sample (readable, geometry, label values, NaN, constant images) and returns one line per fault.
+  /// Checks every sample (readable, geometry, label values, NaN, constant images) and returns one
+  /// line per fault.
   virtual std::vector<std::string> verify() const { return {}; }
 
   /// Everything of one entry.
@@ -62,4 +66,5 @@ using DatasetRegistry = config::Registry<Dataset>;
 
 }  // namespace triptych
 
-#define TRIPTYCH_REGISTER_DATASET(name, type) TRIPTYCH_REGISTER_COMPONENT(::triptych::DatasetRegistry, name, type)
+#define TRIPTYCH_REGISTER_DATASET(name, type) \
+  TRIPTYCH_REGISTER_COMPONENT(::triptych::DatasetRegistry, name, type)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/dense.h"
 
+#include "framework/core/error.h"
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -8,8 +10,6 @@
 
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
-
-#include "framework/core/error.h"
 
 namespace triptych {
 namespace {
@@ -64,15 +64,33 @@ at::Tensor converted(const at::Tensor& source, at::ScalarType type) {
   at::Tensor result = at::empty(source.sizes(), source.options().dtype(type));
   To* destination = result.data_ptr<To>();
   switch (source.scalar_type()) {
-    case at::kByte: convert<std::uint8_t>(source, destination); break;
-    case at::kChar: convert<std::int8_t>(source, destination); break;
-    case at::kShort: convert<std::int16_t>(source, destination); break;
-    case at::kInt: convert<std::int32_t>(source, destination); break;
-    case at::kLong: convert<std::int64_t>(source, destination); break;
-    case at::kFloat: convert<float>(source, destination); break;
-    case at::kDouble: convert<double>(source, destination); break;
-    case at::kBool: convert<bool>(source, destination); break;
-    default: throw shape_error("data: expected a real tensor type, got " + std::string(c10::toString(source.scalar_type())));
+    case at::kByte:
+      convert<std::uint8_t>(source, destination);
+      break;
+    case at::kChar:
+      convert<std::int8_t>(source, destination);
+      break;
+    case at::kShort:
+      convert<std::int16_t>(source, destination);
+      break;
+    case at::kInt:
+      convert<std::int32_t>(source, destination);
+      break;
+    case at::kLong:
+      convert<std::int64_t>(source, destination);
+      break;
+    case at::kFloat:
+      convert<float>(source, destination);
+      break;
+    case at::kDouble:
+      convert<double>(source, destination);
+      break;
+    case at::kBool:
+      convert<bool>(source, destination);
+      break;
+    default:
+      throw shape_error("data: expected a real tensor type, got " +
+                        std::string(c10::toString(source.scalar_type())));
   }
   return result;
 }
@@ -85,11 +103,16 @@ void copy_dense(const at::Tensor& source, void* destination) {
     return;
   }
   switch (source.element_size()) {
-    case 1: return copy_words<std::uint8_t>(source, destination);
-    case 2: return copy_words<std::uint16_t>(source, destination);
-    case 4: return copy_words<std::uint32_t>(source, destination);
-    case 8: return copy_words<std::uint64_t>(source, destination);
-    default: throw shape_error("data: expected elements of 1, 2, 4 or 8 bytes");
+    case 1:
+      return copy_words<std::uint8_t>(source, destination);
+    case 2:
+      return copy_words<std::uint16_t>(source, destination);
+    case 4:
+      return copy_words<std::uint32_t>(source, destination);
+    case 8:
+      return copy_words<std::uint64_t>(source, destination);
+    default:
+      throw shape_error("data: expected elements of 1, 2, 4 or 8 bytes");
   }
 }
 
@@ -105,7 +128,8 @@ at::Tensor dense_float(const at::Tensor& source) {
 }
 
 at::Tensor dense_int64(const at::Tensor& source) {
-  return source.scalar_type() == at::kLong ? dense(source) : converted<std::int64_t>(source, at::kLong);
+  return source.scalar_type() == at::kLong ? dense(source)
+                                           : converted<std::int64_t>(source, at::kLong);
 }
 
 }  // namespace triptych

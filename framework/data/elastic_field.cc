@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/elastic_field.h"
 
+#include "framework/core/error.h"
+
 #include <algorithm>
 #include <cmath>
-
-#include "framework/core/error.h"
 
 namespace triptych {
 namespace {
@@ -17,10 +17,16 @@ Index3 control_points(const Index3& cells) {
 
 }  // namespace
 
-ElasticField::ElasticField(const Index3& grid, const Index3& cells, std::vector<double> coefficients)
-    : grid_(grid), cells_(cells), points_(control_points(cells)), coefficients_(std::move(coefficients)) {
+ElasticField::ElasticField(const Index3& grid,
+                           const Index3& cells,
+                           std::vector<double> coefficients)
+    : grid_(grid),
+      cells_(cells),
+      points_(control_points(cells)),
+      coefficients_(std::move(coefficients)) {
   if (coefficients_.size() != coefficient_count(cells)) {
-    throw shape_error(fmt::format("elastic field: expected {} coefficients, got {}", coefficient_count(cells),
+    throw shape_error(fmt::format("elastic field: expected {} coefficients, got {}",
+                                  coefficient_count(cells),
                                   coefficients_.size()));
   }
 }
@@ -56,8 +62,9 @@ std::vector<Eigen::Vector3d> ElasticField::contracted(double y, double z) const 
     for (int i = 0; i < in_z.count; ++i) {
       for (int j = 0; j < in_y.count; ++j) {
         const double weight = in_z.weight[i] * in_y.weight[j];
-        const double* control =
-            &coefficients_[static_cast<std::size_t>(((component * points_[0] + in_z.first + i) * points_[1] + in_y.first + j) * points_[2])];
+        const double* control = &coefficients_[static_cast<std::size_t>(
+            ((component * points_[0] + in_z.first + i) * points_[1] + in_y.first + j) *
+            points_[2])];
         for (std::size_t x = 0; x < line.size(); ++x) line[x][component] += weight * control[x];
       }
     }
@@ -69,7 +76,8 @@ Eigen::Vector3d ElasticField::at(const Eigen::Vector3d& index_xyz) const {
   const std::vector<Eigen::Vector3d> line = contracted(index_xyz[1], index_xyz[2]);
   const Taps in_x = taps(2, index_xyz[0]);
   Eigen::Vector3d result = Eigen::Vector3d::Zero();
-  for (int i = 0; i < in_x.count; ++i) result += in_x.weight[i] * line[static_cast<std::size_t>(in_x.first + i)];
+  for (int i = 0; i < in_x.count; ++i)
+    result += in_x.weight[i] * line[static_cast<std::size_t>(in_x.first + i)];
   return result;
 }
 
@@ -79,7 +87,8 @@ void ElasticField::row(double y, double z, std::vector<Eigen::Vector3d>& result)
   for (std::size_t x = 0; x < result.size(); ++x) {
     const Taps in_x = taps(2, static_cast<double>(x));
     result[x].setZero();
-    for (int i = 0; i < in_x.count; ++i) result[x] += in_x.weight[i] * line[static_cast<std::size_t>(in_x.first + i)];
+    for (int i = 0; i < in_x.count; ++i)
+      result[x] += in_x.weight[i] * line[static_cast<std::size_t>(in_x.first + i)];
   }
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/epoch_order.h"
 
+#include "framework/core/random.h"
+
 #include <bit>
 #include <numeric>
 #include <utility>
-
-#include "framework/core/random.h"
 
 namespace triptych {
 namespace {
@@ -24,14 +24,15 @@ EpochOrder::EpochOrder(std::int64_t count, std::uint64_t seed, std::int64_t epoc
   std::iota(order_.begin(), order_.end(), 0);
   RandomStream random(key_);
   for (std::int64_t i = count - 1; i > 0; --i) {  // Fisher-Yates
-    std::swap(order_[static_cast<std::size_t>(i)], order_[static_cast<std::size_t>(random.integer(i + 1))]);
+    std::swap(order_[static_cast<std::size_t>(i)],
+              order_[static_cast<std::size_t>(random.integer(i + 1))]);
   }
 }
 
 std::int64_t EpochOrder::operator[](std::int64_t place) const {
   if (!order_.empty()) return order_[static_cast<std::size_t>(place)];
-  // A Feistel network permutes a power of four; walking along its cycles until an element below `count` is met
-  // permutes 0 .. count - 1 (Black and Rogaway, 2002).
+  // A Feistel network permutes a power of four; walking along its cycles until an element below
+  // `count` is met permutes 0 .. count - 1 (Black and Rogaway, 2002).
   auto value = static_cast<std::uint64_t>(place);
   do {
     value = feistel(value);

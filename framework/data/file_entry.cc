@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/file_entry.h"
 
-#include <algorithm>
-#include <cmath>
-#include <sstream>
-
-#include <ATen/ops/empty.h>
-
 #include "framework/core/error.h"
 #include "framework/core/suggest.h"
 #include "framework/data/csv_table.h"
 #include "framework/data/dense.h"
 #include "framework/image/resample.h"
+
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+
+#include <ATen/ops/empty.h>
 
 namespace triptych {
 namespace {
@@ -19,14 +19,22 @@ namespace {
 constexpr std::int64_t kBlockVoxels = std::int64_t{1} << 24;
 
 std::string statistics_text(const IntensityStatistics& s) {
-  return fmt::format("{} {} {:.17g} {:.17g} {:.17g} {:.17g} {:.17g} {:.17g}", s.count, s.not_finite, s.minimum, s.maximum, s.mean,
-                     s.deviation, s.low, s.high);
+  return fmt::format("{} {} {:.17g} {:.17g} {:.17g} {:.17g} {:.17g} {:.17g}",
+                     s.count,
+                     s.not_finite,
+                     s.minimum,
+                     s.maximum,
+                     s.mean,
+                     s.deviation,
+                     s.low,
+                     s.high);
 }
 
 std::optional<IntensityStatistics> statistics_from_text(const std::string& text) {
   std::istringstream stream(text);
   IntensityStatistics s;
-  stream >> s.count >> s.not_finite >> s.minimum >> s.maximum >> s.mean >> s.deviation >> s.low >> s.high;
+  stream >> s.count >> s.not_finite >> s.minimum >> s.maximum >> s.mean >> s.deviation >> s.low >>
+      s.high;
   if (!stream) return std::nullopt;
   return s;
 }
@@ -40,21 +48,25 @@ at::Tensor whole_numbers(const at::Tensor& values, const std::string& location) 
   std::int64_t* to = result.data_ptr<std::int64_t>();
   for (std::int64_t i = 0; i < source.numel(); ++i) {
     if (!(std::floor(from[i]) == from[i]) || std::isinf(from[i])) {
-      throw data_error(fmt::format("{}: expected labels that are whole numbers, got {}", location, from[i]));
+      throw data_error(
+          fmt::format("{}: expected labels that are whole numbers, got {}", location, from[i]));
     }
     to[i] = static_cast<std::int64_t>(from[i]);
   }
   return result;
 }
 
-/// Source voxels that resampling to the grid `target` needs: its corners, and what smoothing and interpolation reach.
+/// Source voxels that resampling to the grid `target` needs: its corners, and what smoothing and
+/// interpolation reach.
 Region source_region(const Geometry& source, const Geometry& target) {
   Eigen::Vector3d low = Eigen::Vector3d::Constant(1e300);
   Eigen::Vector3d high = -low;
   for (int corner = 0; corner < 8; ++corner) {
     Eigen::Vector3d index;
     for (int axis = 0; axis < 3; ++axis) {
-      index[axis] = (corner >> axis & 1) != 0 ? static_cast<double>(target.shape[static_cast<std::size_t>(2 - axis)] - 1) : 0.0;
+      index[axis] = (corner >> axis & 1) != 0
+                        ? static_cast<double>(target.shape[static_cast<std::size_t>(2 - axis)] - 1)
+                        : 0.0;
     }
     const Eigen::Vector3d position = source.index_from_world(target.world_from_index(index));
     low = low.cwiseMin(position);
@@ -66,8 +78,11 @@ Region source_region(const Geometry& source, const Geometry& target) {
     const double factor = std::max(1.0, target.spacing[axis] / source.spacing[axis]);
     const double halo = 2.0 + std::ceil(4.0 * 0.5 * std::sqrt(factor * factor - 1.0));
     const auto last = static_cast<double>(source.shape[a] - 1);
-    region.start[a] = static_cast<std::int64_t>(std::clamp(std::floor(low[axis] - halo), 0.0, last));
-    region.size[a] = static_cast<std::int64_t>(std::clamp(std::ceil(high[axis] + halo), 0.0, last)) - region.start[a] + 1;
+    region.start[a] =
+        static_cast<std::int64_t>(std::clamp(std::floor(low[axis] - halo), 0.0, last));
+    region.size[a] =
+        static_cast<std::int64_t>(std::clamp(std::ceil(high[axis] + halo), 0.0, last)) -
+        region.start[a] + 1;
   }
   return region;
 }
@@ -78,7 +93,10 @@ FileEntry::FileEntry(std::string sample,
                      std::string location,
                      std::shared_ptr<const FileEntryConfig> config,
                      std::shared_ptr<FileFacts> facts)
-    : sample_(std::move(sample)), location_(std::move(location)), config_(std::move(config)), facts_(std::move(facts)) {
+    : sample_(std::move(sample)),
+      location_(std::move(location)),
+      config_(std::move(config)),
+      facts_(std::move(facts)) {
   spec_.name = config_->name;
   spec_.kind = config_->kind;
   spec_.modality = config_->modality;
@@ -99,22 +117,28 @@ void FileEntry::read_spec() {
   spec_.geometry = stored_ = header.geometry;
   reads_regions_ = header.reads_regions;
   if (config_->kind == EntryKind::kLabel && header.channels != 1) {
-    throw data_error(fmt::format("{}: expected a label map of one channel, got {} channels", location_, header.channels));
+    throw data_error(fmt::format(
+        "{}: expected a label map of one channel, got {} channels", location_, header.channels));
   }
   if (config_->kind == EntryKind::kVectorField && header.channels != 3) {
-    throw data_error(fmt::format("{}: expected vectors of three channels x, y, z, got {} channels", location_, header.channels));
+    throw data_error(fmt::format("{}: expected vectors of three channels x, y, z, got {} channels",
+                                 location_,
+                                 header.channels));
   }
   if (const auto spacing = config_->harmonise.target_spacing()) {
     if (!stored_.spacing_known) {
-      throw geometry_error(fmt::format("{}: the file states no spacing, so it cannot be resampled to millimetres", location_),
-                           "set spacing_mm of the data set");
+      throw geometry_error(
+          fmt::format("{}: the file states no spacing, so it cannot be resampled to millimetres",
+                      location_),
+          "set spacing_mm of the data set");
     }
     spec_.geometry = stored_.resampled_to(*spacing);
   }
 }
 
 at::Tensor FileEntry::read_stored(const Region& region) const {
-  if (config_->kind == EntryKind::kLabel && !reads_regions_ && region == Region{{0, 0, 0}, stored_.shape}) {
+  if (config_->kind == EntryKind::kLabel && !reads_regions_ &&
+      region == Region{{0, 0, 0}, stored_.shape}) {
     return read_labels(location_, config_->read).data;
   }
   const at::Tensor data = read_region(location_, region, config_->read).data;
@@ -125,10 +149,17 @@ Entry FileEntry::read(const Region& region) const {
   if (!header_fault_.empty()) throw data_error(header_fault_);
   if (config_->kind == EntryKind::kPoints) return read_points();
   if (config_->harmonise.target_spacing()) return read_resampled(region);
-  Entry entry{spec_.kind, {}, stored_.cropped(region), spec_.modality, spec_.frame, spec_.target_frame, nullptr};
+  Entry entry{spec_.kind,
+              {},
+              stored_.cropped(region),
+              spec_.modality,
+              spec_.frame,
+              spec_.target_frame,
+              nullptr};
   entry.data = read_stored(region);
   if (spec_.kind == EntryKind::kLabel) entry.data = to_indices(entry.data);
-  if (spec_.kind == EntryKind::kIntensity && !intensity_map().is_identity()) entry.data = intensity_map().apply(entry.data);
+  if (spec_.kind == EntryKind::kIntensity && !intensity_map().is_identity())
+    entry.data = intensity_map().apply(entry.data);
   return entry;
 }
 
@@ -144,7 +175,8 @@ Entry FileEntry::read_resampled(const Region& region) const {
   } else if (spec_.kind == EntryKind::kIntensity && !intensity_map().is_identity()) {
     volume.data = intensity_map().apply(volume.data);
   }
-  Volume resampled = resample(volume, target, label ? Interpolation::kNearest : Interpolation::kLinear, fill);
+  Volume resampled =
+      resample(volume, target, label ? Interpolation::kNearest : Interpolation::kLinear, fill);
   const at::Tensor data = label ? dense_int64(resampled.data) : dense_float(resampled.data);
   return {spec_.kind, data, target, spec_.modality, spec_.frame, spec_.target_frame, nullptr};
 }
@@ -157,11 +189,15 @@ Entry FileEntry::read_points() const {
     columns[axis] = table.column(name);
     if (columns[axis] < 0) columns[axis] = table.column(name + "_lps_mm");
     if (columns[axis] < 0) {
-      throw data_error(fmt::format("{}: expected a column '{}' or '{}_lps_mm' (mm, LPS), got: {}", location_, name, name,
+      throw data_error(fmt::format("{}: expected a column '{}' or '{}_lps_mm' (mm, LPS), got: {}",
+                                   location_,
+                                   name,
+                                   name,
                                    join(table.columns)));
     }
   }
-  at::Tensor points = at::empty({static_cast<std::int64_t>(table.rows.size()), 3}, at::TensorOptions(at::kDouble));
+  at::Tensor points =
+      at::empty({static_cast<std::int64_t>(table.rows.size()), 3}, at::TensorOptions(at::kDouble));
   double* value = points.data_ptr<double>();
   for (std::size_t row = 0; row < table.rows.size(); ++row) {
     for (const int column : columns) {
@@ -169,12 +205,19 @@ Entry FileEntry::read_points() const {
       char* end = nullptr;
       *value = std::strtod(text.c_str(), &end);
       if (text.empty() || *end != '\0' || !std::isfinite(*value)) {
-        throw data_error(fmt::format("{}:{}: expected a coordinate in mm, got '{}'", location_, table.lines[row], text));
+        throw data_error(fmt::format(
+            "{}:{}: expected a coordinate in mm, got '{}'", location_, table.lines[row], text));
       }
       ++value;
     }
   }
-  return {EntryKind::kPoints, points, spec_.geometry, spec_.modality, spec_.frame, spec_.target_frame, nullptr};
+  return {EntryKind::kPoints,
+          points,
+          spec_.geometry,
+          spec_.modality,
+          spec_.frame,
+          spec_.target_frame,
+          nullptr};
 }
 
 at::Tensor FileEntry::to_indices(const at::Tensor& values) const {
@@ -200,7 +243,8 @@ at::Tensor FileEntry::to_indices(const at::Tensor& values) const {
 void FileEntry::for_each_block(const std::function<void(const at::Tensor&)>& block) const {
   const Index3& shape = stored_.shape;
   const std::int64_t slices =
-      reads_regions_ ? std::clamp<std::int64_t>(kBlockVoxels / (shape[1] * shape[2]), 1, shape[0]) : shape[0];
+      reads_regions_ ? std::clamp<std::int64_t>(kBlockVoxels / (shape[1] * shape[2]), 1, shape[0])
+                     : shape[0];
   for (std::int64_t first = 0; first < shape[0]; first += slices) {
     block(read_stored({{first, 0, 0}, {std::min(slices, shape[0] - first), shape[1], shape[2]}}));
   }
@@ -208,14 +252,18 @@ void FileEntry::for_each_block(const std::function<void(const at::Tensor&)>& blo
 
 IntensityStatistics FileEntry::statistics() const {
   const HarmoniseConfig& harmonise = config_->harmonise;
-  const std::string question = fmt::format("intensity {:.17g} {:.17g} {} {}", harmonise.low_percentile, harmonise.high_percentile,
-                                           config_->read.color == ColorMode::kGrey ? "grey" : "channels",
-                                           config_->read.apply_rescale ? "rescaled" : "stored");
+  const std::string question =
+      fmt::format("intensity {:.17g} {:.17g} {} {}",
+                  harmonise.low_percentile,
+                  harmonise.high_percentile,
+                  config_->read.color == ColorMode::kGrey ? "grey" : "channels",
+                  config_->read.apply_rescale ? "rescaled" : "stored");
   if (const auto known = facts_->find(location_, question)) {
     if (const auto parsed = statistics_from_text(*known)) return *parsed;
   }
   at::Tensor whole;  // a small volume, or a format without regions, is read once for both passes
-  if (!reads_regions_ || stored_.voxels() <= kBlockVoxels) whole = read_stored({{0, 0, 0}, stored_.shape});
+  if (!reads_regions_ || stored_.voxels() <= kBlockVoxels)
+    whole = read_stored({{0, 0, 0}, stored_.shape});
   const auto blocks = [&](const std::function<void(const at::Tensor&)>& block) {
     if (whole.defined()) {
       block(whole);
@@ -223,7 +271,8 @@ IntensityStatistics FileEntry::statistics() const {
       for_each_block(block);
     }
   };
-  const IntensityStatistics result = measure_intensities(blocks, harmonise.low_percentile, harmonise.high_percentile);
+  const IntensityStatistics result =
+      measure_intensities(blocks, harmonise.low_percentile, harmonise.high_percentile);
   facts_->remember(location_, question, statistics_text(result));
   return result;
 }
@@ -251,12 +300,14 @@ std::map<std::int64_t, std::int64_t> FileEntry::label_counts() const {
     const std::int64_t* value = block.data_ptr<std::int64_t>();
     auto last = counts.end();
     for (std::int64_t i = 0; i < block.numel(); ++i) {
-      if (last == counts.end() || last->first != value[i]) last = counts.try_emplace(value[i], 0).first;
+      if (last == counts.end() || last->first != value[i])
+        last = counts.try_emplace(value[i], 0).first;
       ++last->second;
     }
   });
   std::string text;
-  for (const auto& [value, count] : counts) text += fmt::format("{}{} {}", text.empty() ? "" : " ", value, count);
+  for (const auto& [value, count] : counts)
+    text += fmt::format("{}{} {}", text.empty() ? "" : " ", value, count);
   facts_->remember(location_, "labels", text);
   return counts;
 }
@@ -264,7 +315,9 @@ std::map<std::int64_t, std::int64_t> FileEntry::label_counts() const {
 std::vector<std::string> FileEntry::verify() const {
   if (!header_fault_.empty()) return {fmt::format("sample {}: {}", sample_, header_fault_)};
   std::vector<std::string> faults;
-  const auto fault = [&](const std::string& text) { faults.push_back(fmt::format("sample {}: {}", sample_, text)); };
+  const auto fault = [&](const std::string& text) {
+    faults.push_back(fmt::format("sample {}: {}", sample_, text));
+  };
   try {
     if (config_->kind == EntryKind::kPoints) {
       read_points();
@@ -273,16 +326,23 @@ std::vector<std::string> FileEntry::verify() const {
       for (const auto& [value, index] : config_->labels) known.push_back(std::to_string(value));
       for (const auto& [value, count] : label_counts()) {
         if (config_->labels.contains(value)) continue;
-        fault(fmt::format("{}: expected label values {}, got {} ({} voxels)", location_, join(known), value, count));
+        fault(fmt::format("{}: expected label values {}, got {} ({} voxels)",
+                          location_,
+                          join(known),
+                          value,
+                          count));
       }
     } else {
       const IntensityStatistics found = statistics();
       if (found.not_finite > 0) {
-        fault(fmt::format("{}: expected finite values, got {} NaN or infinite ones", location_, found.not_finite));
+        fault(fmt::format("{}: expected finite values, got {} NaN or infinite ones",
+                          location_,
+                          found.not_finite));
       }
       const bool constant = found.count > 0 && found.minimum == found.maximum;
       if (constant && config_->kind == EntryKind::kIntensity) {
-        fault(fmt::format("{}: expected an image with contrast, got {} everywhere", location_, found.minimum));
+        fault(fmt::format(
+            "{}: expected an image with contrast, got {} everywhere", location_, found.minimum));
       }
     }
   } catch (const Error& error) {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/data/dataset.h"
+#include "framework/data/file_facts.h"
+#include "framework/data/harmonise.h"
+#include "framework/image/io.h"
+
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "framework/data/dataset.h"
-#include "framework/data/file_facts.h"
-#include "framework/data/harmonise.h"
-#include "framework/image/io.h"
 
 namespace triptych {
 
@@ -30,13 +30,17 @@ struct FileEntryConfig {
   LabelIndices labels;
 };
 
-/// One entry of one sample in a file: intensities (float32, harmonised), labels (class indices), vectors, or points from
-/// a table with columns x, y, z (or x_lps_mm, y_lps_mm, z_lps_mm).
+/// One entry of one sample in a file: intensities (float32, harmonised), labels (class indices),
+/// vectors, or points from a table with columns x, y, z (or x_lps_mm, y_lps_mm, z_lps_mm).
 ///
-/// The header is read at construction; voxels when asked for, and only a region where the format can. Thread-safe.
+/// The header is read at construction; voxels when asked for, and only a region where the format
+/// can. Thread-safe.
 class FileEntry {
  public:
-  FileEntry(std::string sample, std::string location, std::shared_ptr<const FileEntryConfig> config, std::shared_ptr<FileFacts> facts);
+  FileEntry(std::string sample,
+            std::string location,
+            std::shared_ptr<const FileEntryConfig> config,
+            std::shared_ptr<FileFacts> facts);
 
   const EntrySpec& spec() const { return spec_; }
   EntrySpec& spec() { return spec_; }
@@ -46,7 +50,8 @@ class FileEntry {
   bool reads_regions() const { return reads_regions_; }
 
   Entry read(const Region& region) const;
-  /// Reads everything that was not read before and returns what is wrong with it, one line per fault.
+  /// Reads everything that was not read before and returns what is wrong with it, one line per
+  /// fault.
   std::vector<std::string> verify() const;
 
  private:

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/file_facts.h"
 
-#include <algorithm>
-#include <cstdlib>
-#include <sstream>
-
 #include "framework/core/error.h"
 #include "framework/core/file.h"
 #include "framework/core/log.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <sstream>
 
 namespace triptych {
 namespace {
@@ -26,17 +26,20 @@ void add_file(const fs::path& file, Stamp& stamp) {
   const auto size = fs::file_size(file, failure);
   if (!failure) stamp.size += size;
   const auto time = fs::last_write_time(file, failure);
-  if (!failure) stamp.time = std::max(stamp.time, static_cast<std::int64_t>(time.time_since_epoch().count()));
+  if (!failure)
+    stamp.time = std::max(stamp.time, static_cast<std::int64_t>(time.time_since_epoch().count()));
 }
 
-/// Size and time of a file, summed up over the slices of a folder; a `:/dataset` behind an HDF5 file does not count.
+/// Size and time of a file, summed up over the slices of a folder; a `:/dataset` behind an HDF5
+/// file does not count.
 Stamp stamp_of(const std::string& location) {
   const auto colon = location.find(":/");
   const fs::path path = colon == std::string::npos ? location : location.substr(0, colon);
   Stamp stamp;
   std::error_code failure;
   if (fs::is_directory(path, failure)) {
-    for (const fs::directory_entry& entry : fs::directory_iterator(path, failure)) add_file(entry.path(), stamp);
+    for (const fs::directory_entry& entry : fs::directory_iterator(path, failure))
+      add_file(entry.path(), stamp);
   } else {
     add_file(path, stamp);
     // Headers whose voxels lie beside them (.mhd + .raw): a change of either counts.
@@ -61,8 +64,10 @@ std::string key_of(const std::string& location, const std::string& question) {
 FileFacts::FileFacts(fs::path store) : store_(std::move(store)), facts_(load(store_)) {}
 
 fs::path FileFacts::cache_folder() {
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache == '/') return fs::path(cache) / "triptych";
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/') return fs::path(home) / ".cache" / "triptych";
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache == '/')
+    return fs::path(cache) / "triptych";
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
+    return fs::path(home) / ".cache" / "triptych";
   return fs::path(".cache") / "triptych";
 }
 
@@ -81,12 +86,14 @@ FileFacts::Facts FileFacts::load(const fs::path& store) {
   if (!std::getline(lines, line) || line != kHeader) return facts;  // another version: start anew
   while (std::getline(lines, line)) {
     const auto tab = line.rfind('\t');
-    if (tab != std::string::npos && std::count(line.begin(), line.end(), '\t') == 4) facts[line.substr(0, tab)] = line.substr(tab + 1);
+    if (tab != std::string::npos && std::count(line.begin(), line.end(), '\t') == 4)
+      facts[line.substr(0, tab)] = line.substr(tab + 1);
   }
   return facts;
 }
 
-std::optional<std::string> FileFacts::find(const std::string& location, const std::string& question) const {
+std::optional<std::string> FileFacts::find(const std::string& location,
+                                           const std::string& question) const {
   const std::string key = key_of(location, question);
   const std::scoped_lock lock(mutex_);
   const auto found = facts_.find(key);
@@ -94,7 +101,9 @@ std::optional<std::string> FileFacts::find(const std::string& location, const st
   return found->second;
 }
 
-void FileFacts::remember(const std::string& location, const std::string& question, const std::string& answer) {
+void FileFacts::remember(const std::string& location,
+                         const std::string& question,
+                         const std::string& answer) {
   if (location.find_first_of("\t\n") != std::string::npos) return;  // would break the store's lines
   const std::string key = key_of(location, question);
   const std::scoped_lock lock(mutex_);
@@ -115,7 +124,9 @@ void FileFacts::save() {
     write_file_atomically(store_, text);
     fresh_.clear();
   } catch (const std::exception& error) {
-    TRIPTYCH_LOG(warning, "what was found out about the files is not kept for the next run: {}", error.what());
+    TRIPTYCH_LOG(warning,
+                 "what was found out about the files is not kept for the next run: {}",
+                 error.what());
   }
 }
 

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/grid_map.h"
 
+#include "framework/core/error.h"
+
 #include <algorithm>
 #include <cmath>
 
 #include <Eigen/LU>
-
-#include "framework/core/error.h"
 
 namespace triptych {
 
 Eigen::Vector3d GridMap::bend(const Eigen::Vector3d& output_index) const {
   if (!elastic) return Eigen::Vector3d::Zero();
   if (!elastic_place) return elastic->at(output_index);
-  return elastic_place->matrix.inverse() * elastic->at(elastic_place->matrix * output_index + elastic_place->offset);
+  return elastic_place->matrix.inverse() *
+         elastic->at(elastic_place->matrix * output_index + elastic_place->offset);
 }
 
 Eigen::Vector3d GridMap::input_from_output(const Eigen::Vector3d& index) const {
@@ -23,7 +24,8 @@ Eigen::Vector3d GridMap::input_from_output(const Eigen::Vector3d& index) const {
 Eigen::Vector3d GridMap::output_from_input(const Eigen::Vector3d& index) const {
   const Eigen::Vector3d target = matrix.inverse() * (index - offset);
   if (!elastic) return target;
-  // x = target - u(x) contracts: u changes by less than x does wherever the deformation has no folds.
+  // x = target - u(x) contracts: u changes by less than x does wherever the deformation has no
+  // folds.
   Eigen::Vector3d x = target;
   for (int i = 0; i < 200; ++i) {
     const Eigen::Vector3d next = target - bend(x);
@@ -48,14 +50,17 @@ Eigen::Matrix3d GridMap::world_jacobian(const Eigen::Vector3d& output_index) con
     constexpr double kStep = 1e-3;
     for (int axis = 0; axis < 3; ++axis) {
       const Eigen::Vector3d step = kStep * Eigen::Vector3d::Unit(axis);
-      deformation.col(axis) += (bend(output_index + step) - bend(output_index - step)) / (2.0 * kStep);
+      deformation.col(axis) +=
+          (bend(output_index + step) - bend(output_index - step)) / (2.0 * kStep);
     }
   }
   // d input_world / d output_world, inverted.
   return (input.step_mm() * matrix * deformation * output.step_mm().inverse()).inverse();
 }
 
-GridMap permuted_axes(const Geometry& input, const std::array<int, 3>& order, const std::array<bool, 3>& flipped) {
+GridMap permuted_axes(const Geometry& input,
+                      const std::array<int, 3>& order,
+                      const std::array<bool, 3>& flipped) {
   GridMap map;
   map.input = input;
   map.output = input;
@@ -86,13 +91,18 @@ Eigen::Index axis_along(const Geometry& grid, const Eigen::Vector3d& direction) 
   return axis;
 }
 
-double size_of(const Geometry& grid, Eigen::Index axis) { return static_cast<double>(grid.shape[static_cast<std::size_t>(2 - axis)]); }
-
-Eigen::Vector3d centre_index(const Geometry& grid) {
-  return 0.5 * (Eigen::Vector3d(size_of(grid, 0), size_of(grid, 1), size_of(grid, 2)) - Eigen::Vector3d::Ones());
+double size_of(const Geometry& grid, Eigen::Index axis) {
+  return static_cast<double>(grid.shape[static_cast<std::size_t>(2 - axis)]);
 }
 
-Eigen::Vector3d centre_mm(const Geometry& grid) { return grid.world_from_index(centre_index(grid)); }
+Eigen::Vector3d centre_index(const Geometry& grid) {
+  return 0.5 * (Eigen::Vector3d(size_of(grid, 0), size_of(grid, 1), size_of(grid, 2)) -
+                Eigen::Vector3d::Ones());
+}
+
+Eigen::Vector3d centre_mm(const Geometry& grid) {
+  return grid.world_from_index(centre_index(grid));
+}
 
 }  // namespace
 
@@ -105,12 +115,17 @@ GridMap on_grid(const GridMap& map, const Geometry& grid) {
   for (int axis = 0; axis < 3; ++axis) {
     const Eigen::Vector3d content = world * map.output.direction.col(axis);
     const Eigen::Index in = axis_along(grid, content), reference = axis_along(map.input, content);
-    own.output.spacing[axis] = map.output.spacing[axis] * grid.spacing[in] / map.input.spacing[reference];
-    const double size = size_of(map.output, axis) * size_of(grid, in) / size_of(map.input, reference);
-    own.output.shape[static_cast<std::size_t>(2 - axis)] = std::max<std::int64_t>(1, std::llround(size));
-    own.smoothing_sigma[static_cast<std::size_t>(2 - in)] = map.smoothing_sigma[static_cast<std::size_t>(2 - reference)];
+    own.output.spacing[axis] =
+        map.output.spacing[axis] * grid.spacing[in] / map.input.spacing[reference];
+    const double size =
+        size_of(map.output, axis) * size_of(grid, in) / size_of(map.input, reference);
+    own.output.shape[static_cast<std::size_t>(2 - axis)] =
+        std::max<std::int64_t>(1, std::llround(size));
+    own.smoothing_sigma[static_cast<std::size_t>(2 - in)] =
+        map.smoothing_sigma[static_cast<std::size_t>(2 - reference)];
   }
-  const Eigen::Vector3d centre = centre_mm(map.output) + world.inverse() * (centre_mm(grid) - centre_mm(map.input));
+  const Eigen::Vector3d centre =
+      centre_mm(map.output) + world.inverse() * (centre_mm(grid) - centre_mm(map.input));
   own.output.origin = centre - own.output.step_mm() * centre_index(own.output);
 
   // index of `grid` <- index of map.input <- index of map.output <- own output index
@@ -118,7 +133,8 @@ GridMap on_grid(const GridMap& map, const Geometry& grid) {
   const Eigen::Vector3d to_map_offset = map.output.index_from_world(own.output.origin);
   const Eigen::Matrix3d from_map = grid.step_mm().inverse() * map.input.step_mm();
   own.matrix = from_map * map.matrix * to_map;
-  own.offset = from_map * (map.matrix * to_map_offset + map.offset) + grid.index_from_world(map.input.origin);
+  own.offset = from_map * (map.matrix * to_map_offset + map.offset) +
+               grid.index_from_world(map.input.origin);
   own.elastic = map.elastic;
   if (map.elastic) own.elastic_place = GridMap::ElasticPlace{to_map, to_map_offset};
   return own;
@@ -128,7 +144,8 @@ GridMap cut_out(const Geometry& input, const Region& region) {
   GridMap map;
   map.input = input;
   map.output = input.cropped(region);
-  for (int axis = 0; axis < 3; ++axis) map.offset[2 - axis] = static_cast<double>(region.start[static_cast<std::size_t>(axis)]);
+  for (int axis = 0; axis < 3; ++axis)
+    map.offset[2 - axis] = static_cast<double>(region.start[static_cast<std::size_t>(axis)]);
   return map;
 }
 

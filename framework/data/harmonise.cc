@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/harmonise.h"
 
+#include "framework/core/error.h"
+#include "framework/data/dense.h"
+#include "framework/data/intensity.h"
+#include "framework/image/resample.h"
+
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
 #include <map>
-
-#include "framework/core/error.h"
-#include "framework/data/dense.h"
-#include "framework/data/intensity.h"
-#include "framework/image/resample.h"
 
 namespace triptych {
 namespace {
@@ -36,13 +36,14 @@ void for_each_finite(const at::Tensor& block, Visit visit) {
   }
 }
 
-/// Values at given ranks of all values: the bin of the upper 16 bits is known after the first pass, the second counts the
-/// lower 16 bits inside the few bins that hold a wanted rank.
+/// Values at given ranks of all values: the bin of the upper 16 bits is known after the first pass,
+/// the second counts the lower 16 bits inside the few bins that hold a wanted rank.
 std::map<std::int64_t, double> values_at_ranks(const BlockSource& blocks,
                                                const std::vector<std::int64_t>& upper,
                                                const std::vector<std::int64_t>& ranks) {
   std::map<std::uint32_t, std::vector<std::int64_t>> lower;
-  std::map<std::int64_t, std::pair<std::uint32_t, std::int64_t>> places;  // rank -> bin, rank inside the bin
+  std::map<std::int64_t, std::pair<std::uint32_t, std::int64_t>>
+      places;  // rank -> bin, rank inside the bin
   for (const std::int64_t rank : ranks) {
     std::int64_t before = 0;
     std::uint32_t bin = 0;
@@ -71,7 +72,9 @@ std::map<std::int64_t, double> values_at_ranks(const BlockSource& blocks,
 
 }  // namespace
 
-IntensityStatistics measure_intensities(const BlockSource& blocks, double low_percentile, double high_percentile) {
+IntensityStatistics measure_intensities(const BlockSource& blocks,
+                                        double low_percentile,
+                                        double high_percentile) {
   IntensityStatistics result;
   std::vector<std::int64_t> upper(kHalf, 0);
   double sum = 0.0;
@@ -114,24 +117,30 @@ IntensityStatistics measure_intensities(const BlockSource& blocks, double low_pe
   return result;
 }
 
-IntensityStatistics measure_intensities(const at::Tensor& values, double low_percentile, double high_percentile) {
-  return measure_intensities([&](const auto& block) { block(values); }, low_percentile, high_percentile);
+IntensityStatistics measure_intensities(const at::Tensor& values,
+                                        double low_percentile,
+                                        double high_percentile) {
+  return measure_intensities(
+      [&](const auto& block) { block(values); }, low_percentile, high_percentile);
 }
 
 at::Tensor IntensityMap::apply(const at::Tensor& values) const {
   return mapped_values(values, [this](float* value, std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i) {
-      value[i] = static_cast<float>(std::clamp(static_cast<double>(value[i]), low, high) * scale + offset);
+      value[i] =
+          static_cast<float>(std::clamp(static_cast<double>(value[i]), low, high) * scale + offset);
     }
   });
 }
 
 void HarmoniseConfig::validate(config::Problems& problems) const {
-  if (low_percentile >= high_percentile) problems.add("high_percentile", "must be above low_percentile");
+  if (low_percentile >= high_percentile)
+    problems.add("high_percentile", "must be above low_percentile");
   if (mode == "window" && (window.size() != 2 || !(window[0] < window[1]))) {
     problems.add("window", "must be [low, high] with low < high for mode window");
   }
-  if (mode != "window" && !window.empty()) problems.add("window", "has no effect unless mode is window");
+  if (mode != "window" && !window.empty())
+    problems.add("window", "has no effect unless mode is window");
   if (spacing_mm.size() != 0 && spacing_mm.size() != 1 && spacing_mm.size() != 3) {
     problems.add("spacing_mm", "must be [], [s] or [x, y, z]");
   }
@@ -143,7 +152,9 @@ std::optional<Eigen::Vector3d> HarmoniseConfig::target_spacing() const {
   return Eigen::Vector3d(spacing_mm.at(0), spacing_mm.at(1), spacing_mm.at(2));
 }
 
-IntensityMap fit_intensities(const IntensityStatistics& statistics, const HarmoniseConfig& config, const std::string& name) {
+IntensityMap fit_intensities(const IntensityStatistics& statistics,
+                             const HarmoniseConfig& config,
+                             const std::string& name) {
   const auto flat = [&](const std::string& what) {
     return data_error(fmt::format("{}: expected an image with contrast, got {}", name, what),
                       "leave the file out, or set harmonise.mode to none");
@@ -178,11 +189,12 @@ Volume harmonise(const Volume& volume, const HarmoniseConfig& config, const std:
   IntensityMap map;
   if (config.mode != "none") {
     IntensityStatistics statistics;
-    if (config.needs_statistics()) statistics = measure_intensities(volume.data, config.low_percentile, config.high_percentile);
+    if (config.needs_statistics())
+      statistics = measure_intensities(volume.data, config.low_percentile, config.high_percentile);
     map = fit_intensities(statistics, config, name);
   }
-  // Grey values first, by the voxels as measured: interpolation would narrow the percentiles, and beyond the field of view
-  // the resampled volume is 0, the low end of the new scale.
+  // Grey values first, by the voxels as measured: interpolation would narrow the percentiles, and
+  // beyond the field of view the resampled volume is 0, the low end of the new scale.
   Volume result = volume;
   result.data = map.is_identity() ? dense_float(volume.data) : map.apply(volume.data);
   if (const auto spacing = config.target_spacing()) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/intensity.h"
 
-#include <ATen/ops/empty.h>
-
 #include "framework/core/error.h"
 #include "framework/data/dense.h"
+
+#include <ATen/ops/empty.h>
 
 namespace triptych {
 
@@ -15,8 +15,12 @@ void for_each_intensity(Sample& sample,
   for (const std::string& name : names) {
     Entry& entry = sample.at(name);
     if (entry.kind != EntryKind::kIntensity) {
-      throw data_error(fmt::format("sample {}: transform '{}': expected intensities in entry '{}', got {}", sample.id, transform,
-                                   name, kind_text(entry.kind)));
+      throw data_error(
+          fmt::format("sample {}: transform '{}': expected intensities in entry '{}', got {}",
+                      sample.id,
+                      transform,
+                      name,
+                      kind_text(entry.kind)));
     }
     change(name, entry);
   }
@@ -26,7 +30,8 @@ void for_each_intensity(Sample& sample,
   }
 }
 
-at::Tensor mapped_values(const at::Tensor& values, const std::function<void(float* values, std::int64_t count)>& map) {
+at::Tensor mapped_values(const at::Tensor& values,
+                         const std::function<void(float* values, std::int64_t count)>& map) {
   const at::Tensor source = dense_float(values);
   at::Tensor result = at::empty(source.sizes(), source.options());
   copy_dense(source, result.data_ptr());

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/label_scan.h"
 
-#include <algorithm>
-#include <cmath>
-#include <mutex>
-
 #include "framework/core/error.h"
 #include "framework/core/parallel.h"
 #include "framework/core/progress.h"
 #include "framework/core/random.h"
 #include "framework/data/dense.h"
 
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+
 namespace triptych {
 namespace {
 
-/// Keeps a uniform random subset of a stream of unknown length: Algorithm L (Li, 1994), which draws random numbers only
-/// for the elements that it takes.
+/// Keeps a uniform random subset of a stream of unknown length: Algorithm L (Li, 1994), which draws
+/// random numbers only for the elements that it takes.
 class Reservoir {
  public:
   Reservoir(std::size_t capacity, RandomStream random) : capacity_(capacity), random_(random) {}
@@ -25,7 +25,8 @@ class Reservoir {
       kept_.push_back(voxel);
       if (kept_.size() == capacity_) skip_ahead();
     } else if (seen_ == next_) {
-      kept_[static_cast<std::size_t>(random_.integer(static_cast<std::int64_t>(capacity_)))] = voxel;
+      kept_[static_cast<std::size_t>(random_.integer(static_cast<std::int64_t>(capacity_)))] =
+          voxel;
       skip_ahead();
     }
     ++seen_;
@@ -49,7 +50,11 @@ class Reservoir {
 
 class SampleScan {
  public:
-  SampleScan(const SampleSpec& sample, const Index3& shape, std::int64_t classes, std::size_t capacity, RandomStream random)
+  SampleScan(const SampleSpec& sample,
+             const Index3& shape,
+             std::int64_t classes,
+             std::size_t capacity,
+             RandomStream random)
       : sample_(sample), classes_(classes) {
     for (std::size_t axis = 0; axis < 3; ++axis) {
       summary_.foreground[axis].assign(static_cast<std::size_t>(shape[axis]), 0);
@@ -80,9 +85,15 @@ class SampleScan {
  private:
   void add_voxel(std::int64_t value, const Index3& voxel) {
     if (value >= classes_) {
-      throw data_error(fmt::format("sample {}: label at [{}, {}, {}]: expected a class index below {}, got {}", sample_.id,
-                                   voxel[0], voxel[1], voxel[2], classes_, value),
-                       "list every value of the label files under `classes`");
+      throw data_error(
+          fmt::format("sample {}: label at [{}, {}, {}]: expected a class index below {}, got {}",
+                      sample_.id,
+                      voxel[0],
+                      voxel[1],
+                      voxel[2],
+                      classes_,
+                      value),
+          "list every value of the label files under `classes`");
     }
     for (std::size_t axis = 0; axis < 3; ++axis) {
       ++summary_.foreground[axis][static_cast<std::size_t>(voxel[axis])];
@@ -104,9 +115,13 @@ LabelSummary scan_sample(const Dataset& dataset,
                          std::uint64_t seed) {
   constexpr std::int64_t kBlockVoxels = std::int64_t{1} << 24;  // 128 MB of int64
   const Index3& shape = label.geometry.shape;
-  SampleScan scan(dataset.samples()[sample], shape, dataset.classes().size(), voxels_per_class,
+  SampleScan scan(dataset.samples()[sample],
+                  shape,
+                  dataset.classes().size(),
+                  voxels_per_class,
                   RandomStream(seed, {hash_name("label scan"), sample}));
-  const std::int64_t block = std::clamp<std::int64_t>(kBlockVoxels / (shape[1] * shape[2]), 1, shape[0]);
+  const std::int64_t block =
+      std::clamp<std::int64_t>(kBlockVoxels / (shape[1] * shape[2]), 1, shape[0]);
   for (std::int64_t first = 0; first < shape[0]; first += block) {
     const Region region{{first, 0, 0}, {std::min(block, shape[0] - first), shape[1], shape[2]}};
     scan.add(dense_int64(dataset.read(sample, label.name, region).data), first);
@@ -122,7 +137,8 @@ std::vector<LabelSummary> scan_labels(const Dataset& dataset,
                                       std::size_t voxels_per_class,
                                       std::uint64_t seed) {
   if (dataset.classes().size() < 2) {
-    throw data_error("class-balanced sampling: the data set names no classes", "list them under `classes`");
+    throw data_error("class-balanced sampling: the data set names no classes",
+                     "list them under `classes`");
   }
   const auto count = static_cast<std::int64_t>(samples.size());
   std::vector<LabelSummary> summaries(samples.size());
@@ -133,7 +149,8 @@ std::vector<LabelSummary> scan_labels(const Dataset& dataset,
     for (std::int64_t i = begin; i < end; ++i) {
       const std::size_t sample = samples[static_cast<std::size_t>(i)];
       if (const EntrySpec* spec = dataset.samples()[sample].find(label)) {
-        summaries[static_cast<std::size_t>(i)] = scan_sample(dataset, sample, *spec, voxels_per_class, seed);
+        summaries[static_cast<std::size_t>(i)] =
+            scan_sample(dataset, sample, *spec, voxels_per_class, seed);
       }
       const std::scoped_lock lock(mutex);
       progress.update(++done);

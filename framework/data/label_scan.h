@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/data/dataset.h"
+
 #include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "framework/data/dataset.h"
-
 namespace triptych {
 
-/// What class-balanced sampling has to know of one label map. Classes are 1 (the first that is not background) and up.
+/// What class-balanced sampling has to know of one label map. Classes are 1 (the first that is not
+/// background) and up.
 struct LabelSummary {
   /// Voxels of classes >= 1 in every slice of the three slicing axes.
   std::array<std::vector<std::int64_t>, 3> foreground;
@@ -20,9 +21,10 @@ struct LabelSummary {
   std::vector<std::vector<Index3>> voxels;
 };
 
-/// Reads the label entry of `samples` once, in parallel, in blocks of slices. Samples without the entry give empty
-/// summaries. `voxels_per_class` bounds the positions kept; which ones depends on `seed` alone.
-/// Throws data_error naming the sample when a class index is not in the data set's class table.
+/// Reads the label entry of `samples` once, in parallel, in blocks of slices. Samples without the
+/// entry give empty summaries. `voxels_per_class` bounds the positions kept; which ones depends on
+/// `seed` alone. Throws data_error naming the sample when a class index is not in the data set's
+/// class table.
 std::vector<LabelSummary> scan_labels(const Dataset& dataset,
                                       const std::vector<std::size_t>& samples,
                                       const std::string& label,

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/loader.h"
 
+#include "framework/core/error.h"
+#include "framework/core/parallel.h"
+
 #include <chrono>
 #include <condition_variable>
 #include <exception>
@@ -12,23 +15,25 @@
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
 
-#include "framework/core/error.h"
-#include "framework/core/parallel.h"
-
 namespace triptych {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
-/// Keeps LibTorch's operators on the calling thread. OpenMP gives every thread that asks a team of its own, so loader
-/// threads that run a large operator would multiply the threads; the OpenMP setting is per thread, at::set_num_threads
-/// is not. Looked up by name because LibTorch brings its own OpenMP library.
+/// Keeps LibTorch's operators on the calling thread. OpenMP gives every thread that asks a team of
+/// its own, so loader threads that run a large operator would multiply the threads; the OpenMP
+/// setting is per thread, at::set_num_threads is not. Looked up by name because LibTorch brings its
+/// own OpenMP library.
 void keep_torch_on_this_thread() {
-  at::get_num_threads();  // LibTorch's own initialisation of this thread, which would undo ours later
+  at::get_num_threads();  // LibTorch's own initialisation of this thread, which would undo ours
+                          // later
   using Setter = void (*)(int);
-  if (auto set_threads = reinterpret_cast<Setter>(dlsym(RTLD_DEFAULT, "omp_set_num_threads"))) set_threads(1);
+  if (auto set_threads = reinterpret_cast<Setter>(dlsym(RTLD_DEFAULT, "omp_set_num_threads")))
+    set_threads(1);
 }
 
 }  // namespace
@@ -38,7 +43,8 @@ Batch make_batch(const Loader::Source& source, const std::vector<Item>& items) {
   samples.reserve(items.size());
   for (const Item& item : items) {
     samples.push_back(read_item(*source.dataset, item, source.roles, source.slab));
-    if (source.transforms != nullptr) (*source.transforms)(samples.back(), RandomStream(source.seed, {item.draw}));
+    if (source.transforms != nullptr)
+      (*source.transforms)(samples.back(), RandomStream(source.seed, {item.draw}));
     if (source.slab > 1) keep_central_slices(samples.back(), source.roles);
   }
   return collate(samples);
@@ -48,7 +54,11 @@ struct Loader::State {
   using Result = std::variant<Batch, std::exception_ptr>;
 
   State(Source from, Config with, std::int64_t first, std::int64_t last)
-      : source(std::move(from)), config(with), next_step(first), next_claim(first), last_step(last) {}
+      : source(std::move(from)),
+        config(with),
+        next_step(first),
+        next_claim(first),
+        last_step(last) {}
 
   Batch make(std::int64_t step) const {
     const std::vector<Item> items = source.sampler->step_items(step, source.batch_size);
@@ -68,7 +78,9 @@ struct Loader::State {
       std::int64_t step = 0;
       {
         std::unique_lock lock(mutex);
-        room.wait(lock, [this] { return stopping || next_claim >= last_step || next_claim < next_step + config.queue; });
+        room.wait(lock, [this] {
+          return stopping || next_claim >= last_step || next_claim < next_step + config.queue;
+        });
         if (stopping || next_claim >= last_step) return;
         step = next_claim++;
       }
@@ -102,7 +114,8 @@ struct Loader::State {
 
 Loader::Loader(Source source, Config config, std::int64_t first_step, std::int64_t last_step)
     : state_(std::make_unique<State>(std::move(source), config, first_step, last_step)) {
-  for (std::int64_t i = 0; i < config.threads; ++i) state_->workers.emplace_back([state = state_.get()] { state->work(); });
+  for (std::int64_t i = 0; i < config.threads; ++i)
+    state_->workers.emplace_back([state = state_.get()] { state->work(); });
 }
 
 Loader::~Loader() {
@@ -130,7 +143,8 @@ Batch Loader::next() {
   state.waited += seconds_since(start);
   lock.unlock();
   state.room.notify_all();
-  if (auto* failure = std::get_if<std::exception_ptr>(&result.mapped())) std::rethrow_exception(*failure);
+  if (auto* failure = std::get_if<std::exception_ptr>(&result.mapped()))
+    std::rethrow_exception(*failure);
   return std::get<Batch>(std::move(result.mapped()));
 }
 

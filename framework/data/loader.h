@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <memory>
-#include <string>
-#include <vector>
-
 #include "framework/data/batch.h"
 #include "framework/data/sampler.h"
 #include "framework/data/transform.h"
+
+#include <memory>
+#include <string>
+#include <vector>
 
 namespace triptych {
 
 /// Which dataset entry plays which role of a task, and what of it an item gets.
 struct RoleBinding {
   enum class Extent {
-    kRegion,    ///< the item's region; the entry lies on the reference grid, projections give their detector rows
+    kRegion,    ///< the item's region; the entry lies on the reference grid, projections give their
+                ///< detector rows
     kWorldBox,  ///< the voxels of the entry's own grid over the region's box in the world
     kWhole,     ///< everything, e.g. the moving image of a pair
   };
@@ -27,23 +28,29 @@ struct RoleBinding {
   bool operator==(const RoleBinding&) const = default;
 };
 
-/// Position in `roles` of the first whose entry has a grid (anything but points); that one carries the item's region.
-/// roles.size() when none has.
+/// Position in `roles` of the first whose entry has a grid (anything but points); that one carries
+/// the item's region. roles.size() when none has.
 std::size_t reference_role(const SampleSpec& sample, const std::vector<RoleBinding>& roles);
 
-/// Reads the entries of an item, turned so that the slicing axis is D (of a world box: the entry's axis that runs along it).
-/// Its region is meant in the grid of the reference role. Points are read whole. Where a region sticks out, slabs repeat
-/// their edge slice; patches repeat the edge of images and mark labels -1. Targets are as thick as the slab: see
-/// keep_central_slices. Throws geometry_error for a kRegion entry on another grid and for a world box outside its grid.
-Sample read_item(const Dataset& dataset, const Item& item, const std::vector<RoleBinding>& roles, std::int64_t slab);
+/// Reads the entries of an item, turned so that the slicing axis is D (of a world box: the entry's
+/// axis that runs along it). Its region is meant in the grid of the reference role. Points are read
+/// whole. Where a region sticks out, slabs repeat their edge slice; patches repeat the edge of
+/// images and mark labels -1. Targets are as thick as the slab: see keep_central_slices. Throws
+/// geometry_error for a kRegion entry on another grid and for a world box outside its grid.
+Sample read_item(const Dataset& dataset,
+                 const Item& item,
+                 const std::vector<RoleBinding>& roles,
+                 std::int64_t slab);
 
-/// Cuts the targets of a slab down to its central slice. After the transforms, which move images and targets on one grid.
+/// Cuts the targets of a slab down to its central slice. After the transforms, which move images
+/// and targets on one grid.
 void keep_central_slices(Sample& sample, const std::vector<RoleBinding>& roles);
 
 /// Produces batches in step order from worker threads through a bounded queue.
 ///
-/// The batches do not depend on the number of threads: item random streams are RandomStream(seed, {draw}). With zero
-/// threads items are made on the calling thread. An exception in a worker reaches the caller of next() at its step.
+/// The batches do not depend on the number of threads: item random streams are RandomStream(seed,
+/// {draw}). With zero threads items are made on the calling thread. An exception in a worker
+/// reaches the caller of next() at its step.
 class Loader {
  public:
   struct Config {
@@ -51,7 +58,10 @@ class Loader {
     std::int64_t queue = 4;
 
     void visit(auto& field) {
-      field("threads", threads, "loader threads; 0 = load on the training thread", config::Between{0, 64});
+      field("threads",
+            threads,
+            "loader threads; 0 = load on the training thread",
+            config::Between{0, 64});
       field("queue", queue, "batches prepared ahead", config::Between{1, 64});
     }
   };
@@ -68,7 +78,8 @@ class Loader {
     std::int64_t ranks = 1;  ///< divides batch_size
   };
 
-  /// Batches (with several ranks: this rank's slice of them) of steps first_step, first_step + 1, ... up to (not including) last_step.
+  /// Batches (with several ranks: this rank's slice of them) of steps first_step, first_step + 1,
+  /// ... up to (not including) last_step.
   Loader(Source source, Config config, std::int64_t first_step, std::int64_t last_step);
   ~Loader();
   Loader(const Loader&) = delete;

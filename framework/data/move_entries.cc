@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/move_entries.h"
 
-#include <algorithm>
-#include <cmath>
-
-#include <ATen/ops/empty.h>
-
 #include "framework/core/error.h"
 #include "framework/core/parallel.h"
 #include "framework/core/suggest.h"
 #include "framework/data/dense.h"
 #include "framework/image/smooth.h"
 
+#include <algorithm>
+#include <cmath>
+
+#include <ATen/ops/empty.h>
+
 namespace triptych {
 namespace {
 
-constexpr double kBorder = 0.5 + 1e-6;  ///< voxels beyond the outer centres that still belong to the grid
+constexpr double kBorder =
+    0.5 + 1e-6;  ///< voxels beyond the outer centres that still belong to the grid
 
 /// Where an output voxel is read: shared by all entries and channels of the frame.
 struct Tap {
-  std::int64_t base = 0;     ///< of the lower corner
-  std::int64_t step[3] = {}; ///< to the upper neighbour along x, y, z; 0 where its weight is 0
+  std::int64_t base = 0;      ///< of the lower corner
+  std::int64_t step[3] = {};  ///< to the upper neighbour along x, y, z; 0 where its weight is 0
   float fraction[3] = {};
   std::int64_t nearest = 0;
   bool inside = true;
@@ -39,7 +40,8 @@ Tap tap_at(const Eigen::Vector3d& index_xyz, const Index3& shape) {
     tap.fraction[axis] = static_cast<float>(clamped - lower);
     tap.base += static_cast<std::int64_t>(lower) * stride;
     tap.step[axis] = tap.fraction[axis] > 0.0F ? stride : 0;
-    // Halves go up, but not beyond the edge; a tolerance keeps exact halves of rotated grids on one side.
+    // Halves go up, but not beyond the edge; a tolerance keeps exact halves of rotated grids on one
+    // side.
     const double rounded = std::clamp(std::floor(position + 0.5 + 1e-9), 0.0, last);
     tap.nearest += static_cast<std::int64_t>(rounded) * stride;
     stride *= size;
@@ -94,12 +96,15 @@ struct Move {
     const std::int64_t voxels = to.numel() / 3;
     float* vector = to.data_ptr<float>() + (output_row[0] * to.size(2) + output_row[1]) * width;
     for (std::int64_t w = 0; w < width; ++w, ++vector) {
-      const Eigen::Vector3d index(static_cast<double>(w), static_cast<double>(output_row[1]), static_cast<double>(output_row[0]));
+      const Eigen::Vector3d index(static_cast<double>(w),
+                                  static_cast<double>(output_row[1]),
+                                  static_cast<double>(output_row[0]));
       const Eigen::Vector3d u(vector[0], vector[voxels], vector[2 * voxels]);
       Eigen::Vector3d turned;
       if (displacement) {
         const Eigen::Vector3d x = map.input.world_from_index(map.input_from_output(index));
-        const Eigen::Vector3d end = target != nullptr ? target->output_world(x + u) : Eigen::Vector3d(x + u);
+        const Eigen::Vector3d end =
+            target != nullptr ? target->output_world(x + u) : Eigen::Vector3d(x + u);
         turned = end - map.output.world_from_index(index);
       } else {
         turned = map.world_jacobian(index) * u;
@@ -126,7 +131,9 @@ bool moves_whole_voxels(const GridMap& map) {
 
 /// The taps of one output row of such a map: one input axis runs along the row, the others stay.
 void fill_whole_taps(const GridMap& map, std::int64_t d, std::int64_t h, std::vector<Tap>& taps) {
-  const Eigen::Vector3d start = map.matrix * Eigen::Vector3d(0.0, static_cast<double>(h), static_cast<double>(d)) + map.offset;
+  const Eigen::Vector3d start =
+      map.matrix * Eigen::Vector3d(0.0, static_cast<double>(h), static_cast<double>(d)) +
+      map.offset;
   std::int64_t fixed = 0;
   bool fixed_inside = true;
   std::int64_t run_stride = 0, run_first = 0, run_step = 0, run_last = 0;
@@ -152,7 +159,11 @@ void fill_whole_taps(const GridMap& map, std::int64_t d, std::int64_t h, std::ve
   }
 }
 
-void fill_taps(const GridMap& map, std::int64_t d, std::int64_t h, std::vector<Eigen::Vector3d>& bend, std::vector<Tap>& taps) {
+void fill_taps(const GridMap& map,
+               std::int64_t d,
+               std::int64_t h,
+               std::vector<Eigen::Vector3d>& bend,
+               std::vector<Tap>& taps) {
   const auto y = static_cast<double>(h);
   const auto z = static_cast<double>(d);
   if (map.elastic && !map.elastic_place) map.elastic->row(y, z, bend);
@@ -177,23 +188,25 @@ void move_grid_entries(const GridMap& map, std::vector<Move>& moves, LabelOutsid
     move.to = at::empty({move.from.size(0), shape[0], shape[1], shape[2]}, move.from.options());
   }
   const bool whole_voxels = moves_whole_voxels(map);
-  parallel_for(shape[0] * shape[1], std::max<std::int64_t>(1, 65536 / shape[2]), [&](std::int64_t begin, std::int64_t end) {
-    std::vector<Tap> taps(static_cast<std::size_t>(shape[2]));
-    std::vector<Eigen::Vector3d> bend;
-    for (std::int64_t row = begin; row < end; ++row) {
-      const std::int64_t d = row / shape[1];
-      const std::int64_t h = row % shape[1];
-      if (whole_voxels) {
-        fill_whole_taps(map, d, h, taps);
-      } else {
-        fill_taps(map, d, h, bend, taps);
-      }
-      for (const Move& move : moves) {
-        move.row(taps, row * shape[2], outside);
-        if (move.entry->kind == EntryKind::kVectorField) move.turn_row(map, {d, h, 0});
-      }
-    }
-  });
+  parallel_for(shape[0] * shape[1],
+               std::max<std::int64_t>(1, 65536 / shape[2]),
+               [&](std::int64_t begin, std::int64_t end) {
+                 std::vector<Tap> taps(static_cast<std::size_t>(shape[2]));
+                 std::vector<Eigen::Vector3d> bend;
+                 for (std::int64_t row = begin; row < end; ++row) {
+                   const std::int64_t d = row / shape[1];
+                   const std::int64_t h = row % shape[1];
+                   if (whole_voxels) {
+                     fill_whole_taps(map, d, h, taps);
+                   } else {
+                     fill_taps(map, d, h, bend, taps);
+                   }
+                   for (const Move& move : moves) {
+                     move.row(taps, row * shape[2], outside);
+                     if (move.entry->kind == EntryKind::kVectorField) move.turn_row(map, {d, h, 0});
+                   }
+                 }
+               });
   for (Move& move : moves) {
     move.entry->data = move.to;
     move.entry->geometry = map.output;
@@ -219,7 +232,9 @@ struct GridMoves {
   std::vector<Move> entries;
 };
 
-GridMoves& moves_on_grid(std::vector<GridMoves>& moves, const GridMap& frame_map, const Geometry& grid) {
+GridMoves& moves_on_grid(std::vector<GridMoves>& moves,
+                         const GridMap& frame_map,
+                         const Geometry& grid) {
   for (GridMoves& group : moves) {
     if (group.frame_map == &frame_map && same_grid(group.map.input, grid)) return group;
   }
@@ -237,7 +252,8 @@ const GridMap* map_of(const std::map<std::string, GridMap>& maps, const std::str
 LabelOutside label_outside_from_text(const std::string& text) {
   if (text == "ignore") return LabelOutside::kIgnore;
   if (text == "edge") return LabelOutside::kEdge;
-  throw ConfigError("schema", fmt::format("label_outside: expected ignore or edge, got '{}'", text));
+  throw ConfigError("schema",
+                    fmt::format("label_outside: expected ignore or edge, got '{}'", text));
 }
 
 bool moves_frame(const std::vector<std::string>& frames, const std::string& frame) {
@@ -252,7 +268,10 @@ std::map<std::string, Geometry> frame_grids(const Sample& sample,
   for (const auto& [name, entry] : sample.entries) {
     if (!moves_frame(frames, entry.frame)) continue;
     if (entry.kind == EntryKind::kProjections) {
-      throw data_error(fmt::format("sample {}: transform '{}' cannot move the projections '{}'", sample.id, transform, name),
+      throw data_error(fmt::format("sample {}: transform '{}' cannot move the projections '{}'",
+                                   sample.id,
+                                   transform,
+                                   name),
                        "list the frames to move under `frames`");
     }
     if (entry.kind == EntryKind::kPoints) {
@@ -263,21 +282,28 @@ std::map<std::string, Geometry> frame_grids(const Sample& sample,
       grids.emplace(entry.frame, entry.geometry);
     }
   }
-  grids.merge(point_grids);  // a frame that holds only points moves with the grid that they were marked on
+  grids.merge(
+      point_grids);  // a frame that holds only points moves with the grid that they were marked on
   for (const std::string& frame : frames) {
     if (grids.contains(frame)) continue;
     std::vector<std::string> known;
     for (const auto& [name, entry] : sample.entries) {
-      if (std::find(known.begin(), known.end(), entry.frame) == known.end()) known.push_back(entry.frame);
+      if (std::find(known.begin(), known.end(), entry.frame) == known.end())
+        known.push_back(entry.frame);
     }
-    throw data_error(fmt::format("sample {}: transform '{}': no entry lies in frame '{}'{}", sample.id, transform, frame,
+    throw data_error(fmt::format("sample {}: transform '{}': no entry lies in frame '{}'{}",
+                                 sample.id,
+                                 transform,
+                                 frame,
                                  did_you_mean(frame, known)),
                      "the frames are: " + join(known));
   }
   return grids;
 }
 
-void move_entries(Sample& sample, const std::map<std::string, GridMap>& maps, LabelOutside outside) {
+void move_entries(Sample& sample,
+                  const std::map<std::string, GridMap>& maps,
+                  LabelOutside outside) {
   std::vector<GridMoves> moves;
   for (auto& [name, entry] : sample.entries) {
     const GridMap* map = map_of(maps, entry.frame);

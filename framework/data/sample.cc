@@ -8,11 +8,16 @@ namespace triptych {
 
 std::string kind_text(EntryKind kind) {
   switch (kind) {
-    case EntryKind::kIntensity: return "intensity";
-    case EntryKind::kLabel: return "label";
-    case EntryKind::kVectorField: return "vector field";
-    case EntryKind::kPoints: return "points";
-    case EntryKind::kProjections: return "projections";
+    case EntryKind::kIntensity:
+      return "intensity";
+    case EntryKind::kLabel:
+      return "label";
+    case EntryKind::kVectorField:
+      return "vector field";
+    case EntryKind::kPoints:
+      return "points";
+    case EntryKind::kProjections:
+      return "projections";
   }
   return "unknown";
 }
@@ -48,7 +53,8 @@ Geometry sliced_along(const Geometry& geometry, int axis) {
 }
 
 Entry sliced_along(const Entry& entry, int axis) {
-  if (axis == 0 || entry.kind == EntryKind::kPoints || entry.kind == EntryKind::kProjections) return entry;
+  if (axis == 0 || entry.kind == EntryKind::kPoints || entry.kind == EntryKind::kProjections)
+    return entry;
   Entry result = entry;
   const auto& order = kSliceOrder[axis];
   result.data = entry.data.permute({0, 1 + order[0], 1 + order[1], 1 + order[2]});
@@ -57,12 +63,15 @@ Entry sliced_along(const Entry& entry, int axis) {
 }
 
 Entry detector_rows(const Entry& projections, const Region& region) {
-  const bool parallel = projections.scan != nullptr && projections.scan->beam == ScanGeometry::Beam::kParallel;
+  const bool parallel =
+      projections.scan != nullptr && projections.scan->beam == ScanGeometry::Beam::kParallel;
   const Index3& shape = projections.geometry.shape;
-  if (!parallel || projections.data.size(1) != shape[0] || region.size[0] == shape[0]) return projections;
+  if (!parallel || projections.data.size(1) != shape[0] || region.size[0] == shape[0])
+    return projections;
   Entry result = projections;
   result.data = projections.data.narrow(1, region.start[0], region.size[0]);
-  result.geometry = projections.geometry.cropped({{region.start[0], 0, 0}, {region.size[0], shape[1], shape[2]}});
+  result.geometry =
+      projections.geometry.cropped({{region.start[0], 0, 0}, {region.size[0], shape[1], shape[2]}});
   return result;
 }
 

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/sampler.h"
 
-#include <algorithm>
-#include <cmath>
-#include <map>
-#include <numeric>
-
 #include "framework/core/error.h"
 #include "framework/core/random.h"
 #include "framework/core/suggest.h"
 #include "framework/data/epoch_order.h"
 #include "framework/data/label_scan.h"
 
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+
 namespace triptych {
 namespace {
 
 constexpr std::size_t kVoxelsPerClass = 2000;
 
-using ClassVoxels = std::vector<std::pair<std::size_t, std::vector<Index3>>>;  ///< sample, positions
+using ClassVoxels =
+    std::vector<std::pair<std::size_t, std::vector<Index3>>>;  ///< sample, positions
 
 struct SliceRef {
   std::size_t sample;  ///< place in the sampler's list of samples
@@ -27,29 +28,18 @@ struct SliceRef {
 
 /// Items that share batches.
 struct Pool {
-  std::vector<std::size_t> training;                   ///< items of an epoch: places in the list of slices, or of samples
-  std::vector<std::vector<std::size_t>> class_slices;  ///< for each class that occurs: places in the list of slices
+  std::vector<std::size_t>
+      training;  ///< items of an epoch: places in the list of slices, or of samples
+  std::vector<std::vector<std::size_t>>
+      class_slices;  ///< for each class that occurs: places in the list of slices
   std::vector<ClassVoxels> class_voxels;
 
   std::int64_t size() const { return static_cast<std::int64_t>(training.size()); }
   bool has_classes() const { return !class_slices.empty() || !class_voxels.empty(); }
 };
 
-void check_config(const SamplingConfig& config, const std::string& label) {
-  const auto fail = [](const std::string& message, const std::string& hint) { throw ConfigError("schema", message, hint); };
-  if (config.axes.empty()) fail("sampling.axes: expected at least one axis", "axes: [0, 1, 2]");
-  if (config.slab % 2 == 0) {
-    fail(fmt::format("sampling.slab: expected an odd number of slices, got {}", config.slab), "the middle slice is the item");
-  }
-  if (config.slab > 1 && config.items != "slices") {
-    fail(fmt::format("sampling.slab: expected 1 with items: {}, got {}", config.items, config.slab), "slabs are made of slices");
-  }
-  if ((config.class_balanced > 0.0 || config.min_foreground > 0.0) && label.empty()) {
-    fail("sampling: class_balanced and min_foreground need a label entry", "set both to 0");
-  }
-}
-
-/// Class-balanced draws before `draw`; they are spread evenly, so that this is known without counting.
+/// Class-balanced draws before `draw`; they are spread evenly, so that this is known without
+/// counting.
 std::int64_t balanced_before(std::int64_t draw, double fraction) {
   return static_cast<std::int64_t>(std::floor(static_cast<double>(draw) * fraction));
 }
@@ -92,7 +82,8 @@ void Sampler::Index::list_slices(Pool& all) {
       for (std::int64_t i = 0; i < shape[a]; ++i) slices.push_back({s, static_cast<int>(axis), i});
     }
     if (!any) {
-      throw data_error(fmt::format("sample {}: a 2D image has slices along axis 0 only", dataset->samples()[samples[s]].id),
+      throw data_error(fmt::format("sample {}: a 2D image has slices along axis 0 only",
+                                   dataset->samples()[samples[s]].id),
                        "add 0 to sampling.axes");
     }
   }
@@ -101,10 +92,12 @@ void Sampler::Index::list_slices(Pool& all) {
 }
 
 void Sampler::Index::list_patches(Pool& all) const {
-  // A sample appears as often as disjoint patches would fill it, so that large samples are not seen less per voxel.
+  // A sample appears as often as disjoint patches would fill it, so that large samples are not seen
+  // less per voxel.
   for (std::size_t s = 0; s < samples.size(); ++s) {
     const Index3 counts = config.items == "patches" ? patch_counts(s) : Index3{1, 1, 1};
-    all.training.insert(all.training.end(), static_cast<std::size_t>(counts[0] * counts[1] * counts[2]), s);
+    all.training.insert(
+        all.training.end(), static_cast<std::size_t>(counts[0] * counts[1] * counts[2]), s);
   }
 }
 
@@ -122,11 +115,14 @@ void Sampler::Index::apply_labels(const std::vector<LabelSummary>& labels, Pool&
         kept.push_back(i);
         continue;
       }
-      const double voxels = static_cast<double>(shape[0] * shape[1] * shape[2]) / static_cast<double>(shape[axis]);
-      const auto foreground = static_cast<double>(label.foreground[axis][static_cast<std::size_t>(ref.slice)]);
+      const double voxels =
+          static_cast<double>(shape[0] * shape[1] * shape[2]) / static_cast<double>(shape[axis]);
+      const auto foreground =
+          static_cast<double>(label.foreground[axis][static_cast<std::size_t>(ref.slice)]);
       if (foreground >= config.min_foreground * voxels) kept.push_back(i);
       for (std::size_t c = 1; c < classes; ++c) {
-        if (label.present[axis][static_cast<std::size_t>(ref.slice) * classes + c] != 0) of_class[c].push_back(i);
+        if (label.present[axis][static_cast<std::size_t>(ref.slice) * classes + c] != 0)
+          of_class[c].push_back(i);
       }
     }
     all.training = std::move(kept);
@@ -136,13 +132,15 @@ void Sampler::Index::apply_labels(const std::vector<LabelSummary>& labels, Pool&
     for (std::size_t c = 1; c < classes; ++c) {
       ClassVoxels found;
       for (std::size_t s = 0; s < labels.size(); ++s) {
-        if (!labels[s].voxels.empty() && !labels[s].voxels[c].empty()) found.emplace_back(s, labels[s].voxels[c]);
+        if (!labels[s].voxels.empty() && !labels[s].voxels[c].empty())
+          found.emplace_back(s, labels[s].voxels[c]);
       }
       if (!found.empty()) all.class_voxels.push_back(std::move(found));
     }
   }
   if (config.class_balanced > 0.0 && !all.has_classes()) {
-    throw data_error("class-balanced sampling: the labels of the split hold background only", "set sampling.class_balanced to 0");
+    throw data_error("class-balanced sampling: the labels of the split hold background only",
+                     "set sampling.class_balanced to 0");
   }
 }
 
@@ -153,15 +151,20 @@ void Sampler::Index::split(Pool all, const StackKey& stack) {
     const auto [place, added] = pool_of_place.emplace(std::pair(sample, axis), 0);
     if (!added) return place->second;
     Index3 size;
-    for (std::size_t i = 0; i < 3; ++i) size[i] = region.size[static_cast<std::size_t>(kSliceOrder[axis][i])];
+    for (std::size_t i = 0; i < 3; ++i)
+      size[i] = region.size[static_cast<std::size_t>(kSliceOrder[axis][i])];
     const std::string key = stack ? stack(dataset->samples()[samples[sample]], size) : "";
     place->second = pool_of_key.emplace(key, pools.size()).first->second;
     if (place->second == pools.size()) pools.emplace_back();
     return place->second;
   };
   const auto pool_of = [&](std::size_t entry) {
-    if (config.items == "slices") return pool_at(slices[entry].sample, slices[entry].axis, slice_region(slices[entry]));
-    return pool_at(entry, 0, config.items == "volumes" ? Region{{0, 0, 0}, shapes[entry]} : patch_at(entry, {0, 0, 0}));
+    if (config.items == "slices")
+      return pool_at(slices[entry].sample, slices[entry].axis, slice_region(slices[entry]));
+    return pool_at(
+        entry,
+        0,
+        config.items == "volumes" ? Region{{0, 0, 0}, shapes[entry]} : patch_at(entry, {0, 0, 0}));
   };
   for (const std::size_t entry : all.training) pools[pool_of(entry)].training.push_back(entry);
   for (const std::vector<std::size_t>& places : all.class_slices) {
@@ -187,7 +190,8 @@ Region Sampler::Index::slice_region(const SliceRef& ref) const {
 
 Index3 Sampler::Index::patch_counts(std::size_t sample) const {
   Index3 counts;
-  for (std::size_t i = 0; i < 3; ++i) counts[i] = (shapes[sample][i] + config.patch[i] - 1) / config.patch[i];
+  for (std::size_t i = 0; i < 3; ++i)
+    counts[i] = (shapes[sample][i] + config.patch[i] - 1) / config.patch[i];
   return counts;
 }
 
@@ -209,7 +213,8 @@ Item Sampler::Index::plain(std::size_t entry, RandomStream& random) const {
   const Index3& shape = shapes[entry];
   if (config.items == "volumes") return {samples[entry], Region{{0, 0, 0}, shape}, 0, 0};
   Index3 corner{0, 0, 0};
-  for (std::size_t i = 0; i < 3; ++i) corner[i] = random.integer(std::max<std::int64_t>(1, shape[i] - config.patch[i] + 1));
+  for (std::size_t i = 0; i < 3; ++i)
+    corner[i] = random.integer(std::max<std::int64_t>(1, shape[i] - config.patch[i] + 1));
   return {samples[entry], patch_at(entry, corner), 0, 0};
 }
 
@@ -241,7 +246,8 @@ std::vector<Item> Sampler::Index::one_pool_items(std::int64_t step, std::int64_t
         epoch = place / pool.size();
         order = std::make_unique<EpochOrder>(pool.size(), seed, epoch);
       }
-      items.push_back(plain(pool.training[static_cast<std::size_t>((*order)[place % pool.size()])], random));
+      items.push_back(
+          plain(pool.training[static_cast<std::size_t>((*order)[place % pool.size()])], random));
     }
     items.back().draw = static_cast<std::uint64_t>(draw);
   }
@@ -249,11 +255,14 @@ std::vector<Item> Sampler::Index::one_pool_items(std::int64_t step, std::int64_t
 }
 
 std::vector<Item> Sampler::Index::pooled_items(std::int64_t step, std::int64_t batch_size) const {
-  const auto batches_of = [&](const Pool& pool) { return (pool.size() + batch_size - 1) / batch_size; };
+  const auto batches_of = [&](const Pool& pool) {
+    return (pool.size() + batch_size - 1) / batch_size;
+  };
   std::int64_t batches = 0;
   for (const Pool& pool : pools) batches += batches_of(pool);
   const std::int64_t epoch = step / batches;
-  std::int64_t batch = EpochOrder(batches, mix_keys(seed, {hash_name("batches")}), epoch)[step % batches];
+  std::int64_t batch =
+      EpochOrder(batches, mix_keys(seed, {hash_name("batches")}), epoch)[step % batches];
   std::size_t p = 0;
   for (; batch >= batches_of(pools[p]); ++p) batch -= batches_of(pools[p]);
   const Pool& pool = pools[p];
@@ -262,10 +271,12 @@ std::vector<Item> Sampler::Index::pooled_items(std::int64_t step, std::int64_t b
   for (std::int64_t i = 0; i < batch_size; ++i) {
     const std::int64_t draw = step * batch_size + i;
     RandomStream random(seed, {hash_name("item"), static_cast<std::uint64_t>(draw)});
-    const bool wanted = balanced_before(draw + 1, config.class_balanced) > balanced_before(draw, config.class_balanced);
+    const bool wanted = balanced_before(draw + 1, config.class_balanced) >
+                        balanced_before(draw, config.class_balanced);
     const std::int64_t place = order[(batch * batch_size + i) % pool.size()];
-    items.push_back(wanted && pool.has_classes() ? balanced(pool, random)
-                                                 : plain(pool.training[static_cast<std::size_t>(place)], random));
+    items.push_back(wanted && pool.has_classes()
+                        ? balanced(pool, random)
+                        : plain(pool.training[static_cast<std::size_t>(place)], random));
     items.back().draw = static_cast<std::uint64_t>(draw);
   }
   return items;
@@ -278,8 +289,10 @@ Sampler::Sampler(std::shared_ptr<const Dataset> dataset,
                  std::string label,
                  std::uint64_t seed,
                  const StackKey& stack) {
-  check_config(config, label);
-  if (samples.empty()) throw data_error("sampler: the split has no samples", "check `train`, `validation` and `test` of the data set");
+  config.check(label);
+  if (samples.empty())
+    throw data_error("sampler: the split has no samples",
+                     "check `train`, `validation` and `test` of the data set");
   auto index = std::make_shared<Index>();
   for (const std::size_t sample : samples) {
     const SampleSpec& spec = dataset->samples().at(sample);
@@ -287,12 +300,17 @@ Sampler::Sampler(std::shared_ptr<const Dataset> dataset,
     if (entry == nullptr) {
       std::vector<std::string> names;
       for (const EntrySpec& known : spec.entries) names.push_back(known.name);
-      throw data_error(fmt::format("sample {}: no entry '{}'{}", spec.id, reference, did_you_mean(reference, names)),
-                       "it has: " + join(names));
+      throw data_error(
+          fmt::format(
+              "sample {}: no entry '{}'{}", spec.id, reference, did_you_mean(reference, names)),
+          "it has: " + join(names));
     }
     const EntrySpec* target = label.empty() ? nullptr : spec.find(label);
     if (target != nullptr) {
-      check_same_grid(entry->geometry, fmt::format("sample {}: '{}'", spec.id, reference), target->geometry, "'" + label + "'");
+      check_same_grid(entry->geometry,
+                      fmt::format("sample {}: '{}'", spec.id, reference),
+                      target->geometry,
+                      "'" + label + "'");
     }
     index->shapes.push_back(entry->geometry.shape);
   }
@@ -311,8 +329,9 @@ Sampler::Sampler(std::shared_ptr<const Dataset> dataset,
     index->apply_labels(scan_labels(*dataset, index->samples, label, voxels, seed), all);
   }
   if (all.training.empty()) {
-    throw data_error(fmt::format("sampler: no slice has a foreground fraction of {}", config.min_foreground),
-                     "lower sampling.min_foreground");
+    throw data_error(
+        fmt::format("sampler: no slice has a foreground fraction of {}", config.min_foreground),
+        "lower sampling.min_foreground");
   }
   index->split(std::move(all), stack);
   index_ = std::move(index);
@@ -326,14 +345,16 @@ std::int64_t Sampler::size() const {
 
 std::vector<Item> Sampler::step_items(std::int64_t step, std::int64_t batch_size) const {
   TRIPTYCH_ASSERT(step >= 0 && batch_size >= 1);
-  return index_->pools.size() == 1 ? index_->one_pool_items(step, batch_size) : index_->pooled_items(step, batch_size);
+  return index_->pools.size() == 1 ? index_->one_pool_items(step, batch_size)
+                                   : index_->pooled_items(step, batch_size);
 }
 
 std::vector<Item> Sampler::all_items(std::int64_t limit) const {
   const Index& index = *index_;
   std::vector<Item> items;
   if (index.config.items == "slices") {
-    for (const SliceRef& ref : index.slices) items.push_back({index.samples[ref.sample], index.slice_region(ref), ref.axis, 0});
+    for (const SliceRef& ref : index.slices)
+      items.push_back({index.samples[ref.sample], index.slice_region(ref), ref.axis, 0});
   } else {
     const bool patches = index.config.items == "patches";
     for (std::size_t s = 0; s < index.samples.size(); ++s) {
@@ -346,7 +367,10 @@ std::vector<Item> Sampler::all_items(std::int64_t limit) const {
       for (std::int64_t d = 0; d < counts[0]; ++d) {
         for (std::int64_t h = 0; h < counts[1]; ++h) {
           for (std::int64_t w = 0; w < counts[2]; ++w) {
-            items.push_back({index.samples[s], index.patch_at(s, {d * patch[0], h * patch[1], w * patch[2]}), 0, 0});
+            items.push_back({index.samples[s],
+                             index.patch_at(s, {d * patch[0], h * patch[1], w * patch[2]}),
+                             0,
+                             0});
           }
         }
       }
@@ -355,7 +379,8 @@ std::vector<Item> Sampler::all_items(std::int64_t limit) const {
   const auto count = static_cast<std::int64_t>(items.size());
   if (limit > 0 && limit < count) {
     std::vector<Item> spread;
-    for (std::int64_t i = 0; i < limit; ++i) spread.push_back(items[static_cast<std::size_t>((2 * i + 1) * count / (2 * limit))]);
+    for (std::int64_t i = 0; i < limit; ++i)
+      spread.push_back(items[static_cast<std::size_t>((2 * i + 1) * count / (2 * limit))]);
     items = std::move(spread);
   }
   for (std::size_t i = 0; i < items.size(); ++i) items[i].draw = i;

@@ -1,55 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/data/dataset.h"
+#include "framework/data/sampling_config.h"
+
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "framework/data/dataset.h"
-
 namespace triptych {
-
-/// What a training item is and how it is drawn.
-struct SamplingConfig {
-  std::string items = "slices";
-  std::vector<std::int64_t> axes = {0, 1, 2};
-  std::int64_t slab = 1;
-  std::vector<std::int64_t> patch = {64, 64, 64};
-  double class_balanced = 0.0;
-  double min_foreground = 0.0;
-
-  void visit(auto& field) {
-    field("items", items, "what an item is", config::OneOf{"slices", "patches", "volumes"});
-    field("axes", axes, "slicing axes that give items (0 = D, 1 = H, 2 = W)", config::Between{0, 2});
-    field("slab", slab, "neighbouring slices of an item, odd; 1 = 2D, more = 2.5D", config::AtLeast{1});
-    field("patch", patch, "size of a patch in voxels [D, H, W]", config::AtLeast{1}, config::Length{3});
-    field("class_balanced", class_balanced, "fraction of items drawn around a class chosen uniformly", config::Between{0.0, 1.0});
-    field("min_foreground", min_foreground, "slices with a smaller fraction of non-background label are left out (training)",
-          config::Between{0.0, 1.0});
-  }
-};
 
 /// A place in a data set: what to read and how to cut it.
 struct Item {
-  std::size_t sample = 0;   ///< index into Dataset::samples()
-  Region region;            ///< in the entry's own axes [D, H, W]; a slab that sticks out is clamped when read
-  int axis = 0;             ///< slicing axis; the read entry is passed through sliced_along
-  std::uint64_t draw = 0;   ///< global number of the draw; with seed it names the item's random stream
+  std::size_t sample = 0;  ///< index into Dataset::samples()
+  Region
+      region;    ///< in the entry's own axes [D, H, W]; a slab that sticks out is clamped when read
+  int axis = 0;  ///< slicing axis; the read entry is passed through sliced_along
+  std::uint64_t draw =
+      0;  ///< global number of the draw; with seed it names the item's random stream
 };
 
-/// Names what the items of one batch must have in common; `item_size` [D, H, W] as read, slicing axis first.
+/// Names what the items of one batch must have in common; `item_size` [D, H, W] as read, slicing
+/// axis first.
 using StackKey = std::function<std::string(const SampleSpec& sample, const Index3& item_size)>;
 
-/// Draws items. Stateless: the items of a global step depend on (seed, step, batch size) alone, so resuming needs only the
-/// step, and each of several ranks can take its slice of the same global batch.
+/// Draws items. Stateless: the items of a global step depend on (seed, step, batch size) alone, so
+/// resuming needs only the step, and each of several ranks can take its slice of the same global
+/// batch.
 ///
-/// Where `stack` tells items apart (slices of a volume with unequal sides, several modalities), every batch holds items of one
-/// key: an epoch is a random order of all keys' batches, and the last batch of a key starts its items again.
+/// Where `stack` tells items apart (slices of a volume with unequal sides, several modalities),
+/// every batch holds items of one key: an epoch is a random order of all keys' batches, and the
+/// last batch of a key starts its items again.
 class Sampler {
  public:
-  /// `reference` names the entry whose grid regions are meant in; `label` may be "" (then class balancing is refused).
-  /// `samples` are the split's indices. Without `stack` any items share a batch.
+  /// `reference` names the entry whose grid regions are meant in; `label` may be "" (then class
+  /// balancing is refused). `samples` are the split's indices. Without `stack` any items share a
+  /// batch.
   Sampler(std::shared_ptr<const Dataset> dataset,
           std::vector<std::size_t> samples,
           SamplingConfig config,
@@ -58,8 +45,8 @@ class Sampler {
           std::uint64_t seed,
           const StackKey& stack = {});
 
-  /// Items of training step `step` (0-based), `batch_size` of them; every item once before any item twice (an epoch),
-  /// except for the class-balanced fraction.
+  /// Items of training step `step` (0-based), `batch_size` of them; every item once before any item
+  /// twice (an epoch), except for the class-balanced fraction.
   std::vector<Item> step_items(std::int64_t step, std::int64_t batch_size) const;
   /// All items in fixed order, for validation; at most `limit` evenly spread ones when limit > 0.
   std::vector<Item> all_items(std::int64_t limit = 0) const;

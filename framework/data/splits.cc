@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/splits.h"
 
-#include <algorithm>
-#include <cmath>
-#include <numeric>
-
 #include "framework/core/error.h"
 #include "framework/core/random.h"
 #include "framework/core/suggest.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
 
 namespace triptych {
 namespace {
 
 constexpr const char* kNames[] = {"train", "validation", "test"};
 
-[[noreturn]] void fail(const std::string& message, const std::string& hint) { throw ConfigError("schema", message, hint); }
+[[noreturn]] void fail(const std::string& message, const std::string& hint) {
+  throw ConfigError("schema", message, hint);
+}
 
 /// Takes the listed ids; remembers who took them, so that no sample is in two splits.
 std::vector<std::size_t> take_listed(const std::string& split,
@@ -25,7 +27,8 @@ std::vector<std::size_t> take_listed(const std::string& split,
   for (const std::string& id : listed) {
     const auto found = std::find(ids.begin(), ids.end(), id);
     if (found == ids.end()) {
-      fail(fmt::format("splits.{}: no sample '{}'{}", split, id, did_you_mean(id, ids)), "the samples are: " + join(ids));
+      fail(fmt::format("splits.{}: no sample '{}'{}", split, id, did_you_mean(id, ids)),
+           "the samples are: " + join(ids));
     }
     const auto index = static_cast<std::size_t>(found - ids.begin());
     if (!owner[index].empty()) {
@@ -56,7 +59,8 @@ std::vector<std::size_t> take_fraction(const std::string& split,
   std::vector<std::size_t> left = unowned(owner);
   RandomStream random(seed, {hash_name(split)});
   for (std::size_t i = left.size(); i > 1; --i) {
-    std::swap(left[i - 1], left[static_cast<std::size_t>(random.integer(static_cast<std::int64_t>(i)))]);
+    std::swap(left[i - 1],
+              left[static_cast<std::size_t>(random.integer(static_cast<std::int64_t>(i)))]);
   }
   const double wanted = std::round(fraction * static_cast<double>(owner.size()));
   left.resize(std::min(left.size(), static_cast<std::size_t>(std::max(1.0, wanted))));
@@ -68,16 +72,20 @@ std::vector<std::size_t> take_fraction(const std::string& split,
 std::vector<std::size_t> take_fold(const SplitConfig& config, std::vector<std::string>& owner) {
   std::vector<std::size_t> left = unowned(owner);
   if (static_cast<std::size_t>(config.folds) > left.size()) {
-    fail(fmt::format("splits.folds: expected at most as many folds as samples that are not for testing, {}, got {}", left.size(),
+    fail(fmt::format("splits.folds: expected at most as many folds as samples that are not for "
+                     "testing, {}, got {}",
+                     left.size(),
                      config.folds),
          "lower splits.folds");
   }
   RandomStream random(static_cast<std::uint64_t>(config.seed), {hash_name("folds")});
   for (std::size_t i = left.size(); i > 1; --i) {
-    std::swap(left[i - 1], left[static_cast<std::size_t>(random.integer(static_cast<std::int64_t>(i)))]);
+    std::swap(left[i - 1],
+              left[static_cast<std::size_t>(random.integer(static_cast<std::int64_t>(i)))]);
   }
   std::vector<std::size_t> result;
-  for (auto i = static_cast<std::size_t>(config.fold); i < left.size(); i += static_cast<std::size_t>(config.folds)) {
+  for (auto i = static_cast<std::size_t>(config.fold); i < left.size();
+       i += static_cast<std::size_t>(config.folds)) {
     owner[left[i]] = "validation";
     result.push_back(left[i]);
   }
@@ -92,7 +100,9 @@ Splits stated_splits(const std::vector<std::string>& ids, const std::vector<std:
     if (stated[i].empty()) continue;  // a sample that is listed but not used
     const auto found = splits.find(stated[i]);
     if (found == splits.end()) {
-      fail(fmt::format("manifest: sample '{}': expected split train, validation or test, got '{}'", ids[i], stated[i]),
+      fail(fmt::format("manifest: sample '{}': expected split train, validation or test, got '{}'",
+                       ids[i],
+                       stated[i]),
            "leave the cell empty to use the sample nowhere");
     }
     found->second.push_back(i);
@@ -107,19 +117,29 @@ void SplitConfig::validate(config::Problems& problems) const {
   if (folds == 1) problems.add("folds", "must be 0 or at least 2");
   if (folds > 0 && fold >= folds) problems.add("fold", "must be below `folds`");
   if (folds > 0 && (listed || validation_fraction > 0.0)) {
-    problems.add("folds", "contradicts train, validation and validation_fraction: the fold is the validation split");
+    problems.add(
+        "folds",
+        "contradicts train, validation and validation_fraction: the fold is the validation split");
   }
-  if (validation_fraction > 0.0 && listed) problems.add("validation_fraction", "contradicts the listed train or validation samples");
-  if (test_fraction > 0.0 && (listed || !test.empty())) problems.add("test_fraction", "contradicts the listed samples");
-  if (validation_fraction + test_fraction > 1.0) problems.add("test_fraction", "and validation_fraction must not exceed 1 together");
+  if (validation_fraction > 0.0 && listed)
+    problems.add("validation_fraction", "contradicts the listed train or validation samples");
+  if (test_fraction > 0.0 && (listed || !test.empty()))
+    problems.add("test_fraction", "contradicts the listed samples");
+  if (validation_fraction + test_fraction > 1.0)
+    problems.add("test_fraction", "and validation_fraction must not exceed 1 together");
 }
 
-Splits split_samples(const std::vector<std::string>& ids, const std::vector<std::string>& stated, const SplitConfig& config) {
+Splits split_samples(const std::vector<std::string>& ids,
+                     const std::vector<std::string>& stated,
+                     const SplitConfig& config) {
   const bool listed = !config.train.empty() || !config.validation.empty() || !config.test.empty();
-  const bool any_stated = std::any_of(stated.begin(), stated.end(), [](const std::string& split) { return !split.empty(); });
+  const bool any_stated = std::any_of(
+      stated.begin(), stated.end(), [](const std::string& split) { return !split.empty(); });
   if (any_stated) {
-    if (listed || config.folds > 0 || config.validation_fraction > 0.0 || config.test_fraction > 0.0) {
-      fail("splits: the manifest states splits, and the configuration does too", "remove the manifest's split column, or `splits`");
+    if (listed || config.folds > 0 || config.validation_fraction > 0.0 ||
+        config.test_fraction > 0.0) {
+      fail("splits: the manifest states splits, and the configuration does too",
+           "remove the manifest's split column, or `splits`");
     }
     return stated_splits(ids, stated);
   }
@@ -135,7 +155,8 @@ Splits split_samples(const std::vector<std::string>& ids, const std::vector<std:
   } else {
     splits["validation"] = take_fraction("validation", config.validation_fraction, seed, owner);
   }
-  splits["train"] = config.train.empty() ? unowned(owner) : take_listed("train", config.train, ids, owner);
+  splits["train"] =
+      config.train.empty() ? unowned(owner) : take_listed("train", config.train, ids, owner);
   return splits;
 }
 

@@ -15,7 +15,8 @@ TransformChain::TransformChain(const std::vector<config::Node>& configs) {
 void TransformChain::operator()(Sample& sample, const RandomStream& random) const {
   for (std::size_t i = 0; i < steps_.size(); ++i) {
     const Step& step = steps_[i];
-    // A stream per place in the chain: changing one transform leaves what the others draw as it was.
+    // A stream per place in the chain: changing one transform leaves what the others draw as it
+    // was.
     RandomStream stream = random.derive(step.name).derive(i);
     TransformParameters parameters = step.transform->draw(sample, stream);
     step.transform->apply(sample, parameters);

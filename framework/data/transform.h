@@ -7,10 +7,12 @@
 
 namespace triptych {
 
-/// A change of a sample: `draw` decides at random, `apply` is deterministic, so that any item can be replayed.
+/// A change of a sample: `draw` decides at random, `apply` is deterministic, so that any item can
+/// be replayed.
 ///
-/// Contract: right for every EntryKind or refuses it with a data_error; entries of one frame move together; geometry,
-/// labels, vectors and points stay consistent; `apply` with equal parameters gives equal bits.
+/// Contract: right for every EntryKind or refuses it with a data_error; entries of one frame move
+/// together; geometry, labels, vectors and points stay consistent; `apply` with equal parameters
+/// gives equal bits.
 class Transform {
  public:
   static constexpr const char* kKind = "transform";
@@ -18,8 +20,8 @@ class Transform {
   /// Random decisions for this sample; deterministic transforms return {}.
   virtual TransformParameters draw(const Sample& sample, RandomStream& random) const = 0;
   virtual void apply(Sample& sample, const TransformParameters& parameters) const = 0;
-  /// Size [D, H, W] of an entry of `size` in `frame` afterwards. Needed where a size changes, so that items which can be
-  /// stacked are known before they are read.
+  /// Size [D, H, W] of an entry of `size` in `frame` afterwards. Needed where a size changes, so
+  /// that items which can be stacked are known before they are read.
   virtual Index3 size_after(const Index3& size, const std::string& /*frame*/) const { return size; }
 };
 
@@ -30,7 +32,8 @@ class TransformChain {
  public:
   TransformChain() = default;
   explicit TransformChain(const std::vector<config::Node>& configs);
-  /// Draws and applies each in turn, each with its own derived stream, and records the parameters in the sample's history.
+  /// Draws and applies each in turn, each with its own derived stream, and records the parameters
+  /// in the sample's history.
   void operator()(Sample& sample, const RandomStream& random) const;
   /// Size [D, H, W] that an entry of `size` in `frame` has after all of them.
   Index3 size_after(Index3 size, const std::string& frame) const;
@@ -46,4 +49,5 @@ class TransformChain {
 
 }  // namespace triptych
 
-#define TRIPTYCH_REGISTER_TRANSFORM(name, type) TRIPTYCH_REGISTER_COMPONENT(::triptych::TransformRegistry, name, type)
+#define TRIPTYCH_REGISTER_TRANSFORM(name, type) \
+  TRIPTYCH_REGISTER_COMPONENT(::triptych::TransformRegistry, name, type)

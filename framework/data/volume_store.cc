@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/volume_store.h"
 
+#include "framework/core/error.h"
+
 #include <cerrno>
 #include <cmath>
 #include <cstdlib>
@@ -11,8 +13,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include "framework/core/error.h"
 
 namespace triptych {
 namespace {
@@ -26,7 +26,8 @@ class Mapping {
     if (data_ == MAP_FAILED) {
       const int reason = errno;
       if (file_ >= 0) ::close(file_);
-      throw io_error(fmt::format("volume store: {} bytes cannot be mapped: {}", bytes, std::strerror(reason)));
+      throw io_error(
+          fmt::format("volume store: {} bytes cannot be mapped: {}", bytes, std::strerror(reason)));
     }
   }
   ~Mapping() {
@@ -40,7 +41,8 @@ class Mapping {
 
   void release_pages() const {
     if (file_ < 0) return;
-    // Start writing dirty pages now, so that dropping clean ones later frees memory without waiting for the disk.
+    // Start writing dirty pages now, so that dropping clean ones later frees memory without waiting
+    // for the disk.
     sync_file_range(file_, 0, 0, SYNC_FILE_RANGE_WRITE);
     madvise(data_, bytes_, MADV_DONTNEED);
     posix_fadvise(file_, 0, 0, POSIX_FADV_DONTNEED);
@@ -56,11 +58,13 @@ class Mapping {
 int open_unlinked(const std::filesystem::path& folder) {
   const int file = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (file >= 0) return file;
-  std::string name = (folder / "triptych-scratch-XXXXXX").string();  // file systems without O_TMPFILE
+  std::string name =
+      (folder / "triptych-scratch-XXXXXX").string();  // file systems without O_TMPFILE
   const int named = ::mkostemp(name.data(), O_CLOEXEC);
   if (named < 0) {
-    throw io_error(fmt::format("{}: no scratch file can be made: {}", folder.string(), std::strerror(errno)),
-                   "choose a folder that exists and can be written to");
+    throw io_error(
+        fmt::format("{}: no scratch file can be made: {}", folder.string(), std::strerror(errno)),
+        "choose a folder that exists and can be written to");
   }
   ::unlink(name.c_str());
   return named;
@@ -72,8 +76,10 @@ std::shared_ptr<Mapping> map_scratch_file(std::int64_t bytes, const std::filesys
   const int failure = posix_fallocate(file, 0, bytes);
   if (failure != 0) {
     ::close(file);
-    throw io_error(fmt::format("{}: a scratch file of {:.1f} MB cannot be made: {}", folder.string(),
-                               static_cast<double>(bytes) / 1e6, std::strerror(failure)),
+    throw io_error(fmt::format("{}: a scratch file of {:.1f} MB cannot be made: {}",
+                               folder.string(),
+                               static_cast<double>(bytes) / 1e6,
+                               std::strerror(failure)),
                    "free disk space, choose another scratch folder, or allow more memory");
   }
   return std::make_shared<Mapping>(static_cast<std::size_t>(bytes), file);
@@ -106,7 +112,8 @@ VolumeStore::VolumeStore(std::int64_t channels,
   TRIPTYCH_ASSERT(channels >= 1 && shape[0] >= 1 && shape[1] >= 1 && shape[2] >= 1);
   std::int64_t bytes = static_cast<std::int64_t>(c10::elementSize(type));
   for (const std::int64_t factor : {channels, shape[0], shape[1], shape[2]}) {
-    if (__builtin_mul_overflow(bytes, factor, &bytes)) throw io_error("volume store: the volume has more than 2^63 bytes");
+    if (__builtin_mul_overflow(bytes, factor, &bytes))
+      throw io_error("volume store: the volume has more than 2^63 bytes");
   }
   state_ = std::make_unique<State>(State{channels, shape, bytes, type, nullptr, nullptr});
   if (budget.take(bytes)) {
@@ -134,7 +141,9 @@ at::Tensor VolumeStore::tensor() const {
   // The tensor shares the mapping, so it stays valid even when it outlives the store.
   const auto& [depth, height, width] = state_->shape;
   return at::from_blob(
-      state_->mapping->data(), {state_->channels, depth, height, width}, [mapping = state_->mapping](void*) {},
+      state_->mapping->data(),
+      {state_->channels, depth, height, width},
+      [mapping = state_->mapping](void*) {},
       at::TensorOptions().dtype(state_->type));
 }
 
@@ -142,7 +151,9 @@ void VolumeStore::release_pages() const { state_->mapping->release_pages(); }
 
 std::int64_t bytes_from_text(const std::string& text) {
   const auto fail = [&]() -> ConfigError {
-    return ConfigError("schema", fmt::format("'{}': expected a number of bytes", text), "for example 512MB, 2GB or 1.5GiB");
+    return ConfigError("schema",
+                       fmt::format("'{}': expected a number of bytes", text),
+                       "for example 512MB, 2GB or 1.5GiB");
   };
   const char* start = text.c_str();
   char* end = nullptr;
@@ -150,9 +161,17 @@ std::int64_t bytes_from_text(const std::string& text) {
   if (end == start || !(number >= 0.0)) throw fail();
   std::string unit(end);
   std::erase(unit, ' ');
-  constexpr std::pair<const char*, double> kUnits[] = {
-      {"", 1.0},        {"B", 1.0},         {"kB", 1e3},         {"KB", 1e3},          {"MB", 1e6},          {"GB", 1e9},
-      {"TB", 1e12},     {"KiB", 0x1.0p10},  {"MiB", 0x1.0p20},   {"GiB", 0x1.0p30},    {"TiB", 0x1.0p40}};
+  constexpr std::pair<const char*, double> kUnits[] = {{"", 1.0},
+                                                       {"B", 1.0},
+                                                       {"kB", 1e3},
+                                                       {"KB", 1e3},
+                                                       {"MB", 1e6},
+                                                       {"GB", 1e9},
+                                                       {"TB", 1e12},
+                                                       {"KiB", 0x1.0p10},
+                                                       {"MiB", 0x1.0p20},
+                                                       {"GiB", 0x1.0p30},
+                                                       {"TiB", 0x1.0p40}};
   for (const auto& [name, factor] : kUnits) {
     if (unit != name) continue;
     const double bytes = number * factor;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/image/geometry.h"
+
 #include <filesystem>
 #include <memory>
 
 #include <ATen/core/Tensor.h>
-
-#include "framework/image/geometry.h"
 
 namespace triptych {
 
@@ -23,9 +23,10 @@ class MemoryBudget {
   std::int64_t left_;
 };
 
-/// A [C, D, H, W] array that may be larger than memory: in memory while the budget lasts, else in an unlinked scratch
-/// file that is mapped (the kernel writes pages back, so resident memory stays bounded by what is being touched).
-/// Values start at zero. Reading and writing give the same bits in both places.
+/// A [C, D, H, W] array that may be larger than memory: in memory while the budget lasts, else in
+/// an unlinked scratch file that is mapped (the kernel writes pages back, so resident memory stays
+/// bounded by what is being touched). Values start at zero. Reading and writing give the same bits
+/// in both places.
 class VolumeStore {
  public:
   /// Throws io_error naming the folder when the scratch file cannot have its size (disk full).
@@ -42,9 +43,11 @@ class VolumeStore {
   const Index3& shape() const;
   bool in_memory() const;
 
-  /// A tensor over the whole array without a copy: [C, D, H, W], contiguous. Slices along D are cheap views.
+  /// A tensor over the whole array without a copy: [C, D, H, W], contiguous. Slices along D are
+  /// cheap views.
   at::Tensor tensor() const;
-  /// Lets the kernel drop the pages of a mapped file that were touched (no effect in memory); call after each pass block.
+  /// Lets the kernel drop the pages of a mapped file that were touched (no effect in memory); call
+  /// after each pass block.
   void release_pages() const;
 
  private:

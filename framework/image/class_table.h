@@ -10,13 +10,14 @@ namespace triptych {
 
 /// One class of a label map.
 struct LabelClass {
-  std::int64_t value = 0;  ///< grey value in label files; the class index is the position in the table
+  std::int64_t value =
+      0;  ///< grey value in label files; the class index is the position in the table
   std::string name;
   std::array<std::uint8_t, 3> color{0, 0, 0};  ///< RGB 0..255
 };
 
-/// The one list of classes of a recipe; feeds label checks, .seg.nrrd, colour tables, pictures and result tables.
-/// Position 0 is the background.
+/// The one list of classes of a recipe; feeds label checks, .seg.nrrd, colour tables, pictures and
+/// result tables. Position 0 is the background.
 struct ClassTable {
   std::vector<LabelClass> classes;
 

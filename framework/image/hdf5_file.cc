@@ -9,8 +9,9 @@
 namespace triptych {
 namespace {
 
-// A file that could not be closed, since the disk is full, stays open in the library, whose clean-up at exit then crashes.
-// Handles close everything else. It has to be said before the library's first use.
+// A file that could not be closed, since the disk is full, stays open in the library, whose
+// clean-up at exit then crashes. Handles close everything else. It has to be said before the
+// library's first use.
 [[maybe_unused]] const herr_t kNoCleanUpAtExit = H5dont_atexit();
 
 std::recursive_mutex& hdf5_mutex() {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/image/class_table.h"
+#include "framework/image/volume.h"
+
 #include <filesystem>
 #include <optional>
 #include <string>
 
 #include <Eigen/Core>
-
-#include "framework/image/class_table.h"
-#include "framework/image/volume.h"
 
 namespace triptych {
 
@@ -18,12 +18,15 @@ enum class ColorMode {
   kGrey,  ///< Rec. 601 luma of RGB(A); a single channel stays
 };
 
-/// What a reader may be told. A location is a file, a folder (DICOM series or stack of 2D slices) or `file.h5:/dataset`.
+/// What a reader may be told. A location is a file, a folder (DICOM series or stack of 2D slices)
+/// or `file.h5:/dataset`.
 struct ReadOptions {
   ColorMode color = ColorMode::kKeep;
-  /// Spacing (x, y, z) in mm for files that state none; contradicting a stated spacing by more than 1 % is an error.
+  /// Spacing (x, y, z) in mm for files that state none; contradicting a stated spacing by more than
+  /// 1 % is an error.
   std::optional<Eigen::Vector3d> spacing_mm;
-  bool apply_rescale = true;  ///< apply slope and intercept (DICOM, NIfTI); the result is float32 unless they are 1, 0
+  bool apply_rescale = true;  ///< apply slope and intercept (DICOM, NIfTI); the result is float32
+                              ///< unless they are 1, 0
 };
 
 /// What is known before a voxel is read.
@@ -31,29 +34,37 @@ struct VolumeHeader {
   Geometry geometry;
   std::int64_t channels = 1;
   at::ScalarType type = at::kFloat;
-  std::string format;           ///< "nifti", "metaimage", "nrrd", "tiff", "png", "jpeg", "dicom", "hdf5", "slices"
-  bool reads_regions = false;   ///< true when a region costs a region and not the whole file
+  std::string
+      format;  ///< "nifti", "metaimage", "nrrd", "tiff", "png", "jpeg", "dicom", "hdf5", "slices"
+  bool reads_regions = false;  ///< true when a region costs a region and not the whole file
 };
 
 /// Reads a header. Throws io_error (missing, empty, truncated, unknown format) or geometry_error.
 VolumeHeader read_header(const std::string& location, const ReadOptions& options = {});
-/// Reads everything; data is [C, D, H, W]. The type is the file's (unsigned 16/32 bit become the next signed type).
+/// Reads everything; data is [C, D, H, W]. The type is the file's (unsigned 16/32 bit become the
+/// next signed type).
 Volume read_volume(const std::string& location, const ReadOptions& options = {});
-/// Reads a box of voxels [D, H, W]; cheap where `VolumeHeader::reads_regions`, else the file is read and cropped.
-Volume read_region(const std::string& location, const Region& region, const ReadOptions& options = {});
-/// Reads a label map: one channel of whole numbers, returned as int64 [1, D, H, W]; throws data_error for fractions,
-/// NaN or several channels, naming the first offending value. Float files with whole numbers are accepted.
+/// Reads a box of voxels [D, H, W]; cheap where `VolumeHeader::reads_regions`, else the file is
+/// read and cropped.
+Volume read_region(const std::string& location,
+                   const Region& region,
+                   const ReadOptions& options = {});
+/// Reads a label map: one channel of whole numbers, returned as int64 [1, D, H, W]; throws
+/// data_error for fractions, NaN or several channels, naming the first offending value. Float files
+/// with whole numbers are accepted.
 Volume read_labels(const std::string& location, const ReadOptions& options = {});
 
-/// Writes by extension: .nii .nii.gz .mha .mhd .nrrd .nhdr .vtk, .h5 (`file.h5:/path`, chunked, deflate), .tif (ImageJ
-/// description + JSON sidecar), .png and .jpg (2D, 8/16 bit), or a folder of .tif slices for a location ending in '/'.
-/// float32 or any integer type; compressed where the format can. Atomic: temporary file, flush, rename.
+/// Writes by extension: .nii .nii.gz .mha .mhd .nrrd .nhdr .vtk, .h5 (`file.h5:/path`, chunked,
+/// deflate), .tif (ImageJ description + JSON sidecar), .png and .jpg (2D, 8/16 bit), or a folder of
+/// .tif slices for a location ending in '/'. float32 or any integer type; compressed where the
+/// format can. Atomic: temporary file, flush, rename.
 void write_volume(const std::string& location, const Volume& volume);
-/// Writes class indices or values as the smallest integer type that holds them, compressed. `.seg.nrrd` gets
-/// Slicer's segment fields from `classes`.
+/// Writes class indices or values as the smallest integer type that holds them, compressed.
+/// `.seg.nrrd` gets Slicer's segment fields from `classes`.
 void write_labels(const std::string& location, const Volume& labels, const ClassTable& classes);
 
-/// True when `location` names something read_header would try (extension or folder), without opening it.
+/// True when `location` names something read_header would try (extension or folder), without
+/// opening it.
 bool is_image_location(const std::string& location);
 
 }  // namespace triptych

@@ -36,7 +36,8 @@ struct Encoded {
   ~Encoded() { std::free(bytes); }
 };
 
-/// False when libjpeg gives up. No object with a destructor lives in this function: libjpeg leaves it by longjmp.
+/// False when libjpeg gives up. No object with a destructor lives in this function: libjpeg leaves
+/// it by longjmp.
 bool encode(const unsigned char* pixels, int width, int height, int channels, Encoded& out) {
   jpeg_compress_struct codec;
   ErrorHandler errors;
@@ -57,7 +58,8 @@ bool encode(const unsigned char* pixels, int width, int height, int channels, En
   jpeg_set_quality(&codec, kQuality, TRUE);
   jpeg_start_compress(&codec, TRUE);
   while (codec.next_scanline < codec.image_height) {
-    auto* row = const_cast<unsigned char*>(pixels) + static_cast<std::size_t>(codec.next_scanline) * width * channels;
+    auto* row = const_cast<unsigned char*>(pixels) +
+                static_cast<std::size_t>(codec.next_scanline) * width * channels;
     jpeg_write_scanlines(&codec, &row, 1);
   }
   jpeg_finish_compress(&codec);
@@ -70,13 +72,20 @@ bool encode(const unsigned char* pixels, int width, int height, int channels, En
 void write_jpeg(const std::filesystem::path& target, const at::Tensor& data) {
   const std::int64_t channels = data.size(0);
   if (channels != 1 && channels != 3) {
-    throw shape_error(fmt::format("{}: expected 1 or 3 channels, got {}", target.string(), channels), "write .png, .tif or .mha");
+    throw shape_error(
+        fmt::format("{}: expected 1 or 3 channels, got {}", target.string(), channels),
+        "write .png, .tif or .mha");
   }
-  const at::Tensor pixels = encode_values(data.select(1, 0).permute({1, 2, 0}), VoxelType::kUInt8, target.string());
+  const at::Tensor pixels =
+      encode_values(data.select(1, 0).permute({1, 2, 0}), VoxelType::kUInt8, target.string());
   Encoded file;
-  if (!encode(static_cast<const unsigned char*>(pixels.data_ptr()), static_cast<int>(data.size(3)), static_cast<int>(data.size(2)),
-              static_cast<int>(channels), file)) {
-    throw io_error(fmt::format("{}: cannot be written: libjpeg refused the picture", target.string()));
+  if (!encode(static_cast<const unsigned char*>(pixels.data_ptr()),
+              static_cast<int>(data.size(3)),
+              static_cast<int>(data.size(2)),
+              static_cast<int>(channels),
+              file)) {
+    throw io_error(
+        fmt::format("{}: cannot be written: libjpeg refused the picture", target.string()));
   }
   write_file_atomically(target, std::string(reinterpret_cast<const char*>(file.bytes), file.size));
 }

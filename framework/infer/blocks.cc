@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/infer/blocks.h"
 
-#include <algorithm>
-#include <cmath>
-
-#include <ATen/ATen.h>
-
 #include "framework/core/error.h"
 #include "framework/core/parallel.h"
 #include "framework/core/progress.h"
 #include "framework/core/stop.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <ATen/ATen.h>
 
 namespace triptych {
 namespace {
@@ -29,24 +29,31 @@ void add_block(const Block& block, const at::Tensor& predicted, VolumeAccumulato
   parallel_for(receiver.channels() * rows, kRowGrain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
       const std::int64_t d = row % rows / block.size[1], h = row % block.size[1];
-      const float row_weight = block.weights[0][static_cast<std::size_t>(d)] * block.weights[1][static_cast<std::size_t>(h)];
-      const std::int64_t first = ((block.start[0] + d) * shape[1] + block.start[1] + h) * shape[2] + block.start[2];
-      const std::span<const float> values(p + row * block.size[2], static_cast<std::size_t>(block.size[2]));
+      const float row_weight = block.weights[0][static_cast<std::size_t>(d)] *
+                               block.weights[1][static_cast<std::size_t>(h)];
+      const std::int64_t first =
+          ((block.start[0] + d) * shape[1] + block.start[1] + h) * shape[2] + block.start[2];
+      const std::span<const float> values(p + row * block.size[2],
+                                          static_cast<std::size_t>(block.size[2]));
       receiver.add_weighted(row / rows, first, values, row_weight, block.weights[2].data());
     }
   });
 }
 
-at::Tensor predict_block(const at::Tensor& image, const BlockFunction& predict, std::int64_t channels) {
+at::Tensor predict_block(const at::Tensor& image,
+                         const BlockFunction& predict,
+                         std::int64_t channels) {
   const at::Tensor predicted = predict(image);
-  const std::array<std::int64_t, 5> expected{1, channels, image.size(2), image.size(3), image.size(4)};
+  const std::array<std::int64_t, 5> expected{
+      1, channels, image.size(2), image.size(3), image.size(4)};
   if (predicted.sizes() != at::IntArrayRef(expected)) {
     throw shape_error(fmt::format("prediction of a block: expected shape {}, got {}",
                                   c10::str(at::IntArrayRef(expected)),
                                   c10::str(predicted.sizes())));
   }
   const at::Tensor result = predicted.to(at::kCPU, at::kFloat).contiguous();
-  if (!at::isfinite(result.sum()).item<bool>()) throw numeric_error("prediction of a block: NaN or infinite value");
+  if (!at::isfinite(result.sum()).item<bool>())
+    throw numeric_error("prediction of a block: NaN or infinite value");
   return result;
 }
 
@@ -72,13 +79,16 @@ std::vector<float> AxisBlocks::weights(std::size_t index) const {
 AxisBlocks make_axis_blocks(std::int64_t size, std::int64_t block, double overlap) {
   TRIPTYCH_ASSERT(size >= 1 && block >= 1 && overlap >= 0.0 && overlap <= 0.5);
   if (size <= block) return {size, {0}};
-  const auto step = std::max<std::int64_t>(1, static_cast<std::int64_t>(std::floor(static_cast<double>(block) * (1.0 - overlap))));
+  const auto step = std::max<std::int64_t>(
+      1, static_cast<std::int64_t>(std::floor(static_cast<double>(block) * (1.0 - overlap))));
   const std::int64_t last = size - block, intervals = (last + step - 1) / step;
   AxisBlocks result{block, {}};
   for (std::int64_t i = 0; i <= intervals; ++i) result.starts.push_back(last * i / intervals);
-  // Three blocks in one voxel would break the tents' sum; it takes an odd block with half overlap and a bad remainder.
+  // Three blocks in one voxel would break the tents' sum; it takes an odd block with half overlap
+  // and a bad remainder.
   for (std::size_t i = 2; i < result.starts.size(); ++i) {
-    if (result.starts[i - 2] + block > result.starts[i]) return make_axis_blocks(size, block, std::max(0.0, overlap - 0.05));
+    if (result.starts[i - 2] + block > result.starts[i])
+      return make_axis_blocks(size, block, std::max(0.0, overlap - 0.05));
   }
   return result;
 }
@@ -101,7 +111,8 @@ void run_blocks(const VolumeStore& input,
   const auto rows = static_cast<std::int64_t>(axes[1].starts.size());
   for (std::int64_t index = 0; index < total; ++index) {
     if (stop_requested() != 0) throw Error("stopped", "prediction stopped by a signal");
-    const std::array<std::int64_t, 3> place{index / (rows * columns), index / columns % rows, index % columns};
+    const std::array<std::int64_t, 3> place{
+        index / (rows * columns), index / columns % rows, index % columns};
     Block current;
     at::Tensor image = input.tensor();
     for (std::size_t axis = 0; axis < 3; ++axis) {
@@ -109,9 +120,12 @@ void run_blocks(const VolumeStore& input,
       current.start[axis] = axes[axis].starts[i];
       current.size[axis] = axes[axis].length;
       current.weights[axis] = axes[axis].weights(i);
-      image = image.narrow(static_cast<std::int64_t>(axis) + 1, current.start[axis], current.size[axis]);
+      image = image.narrow(
+          static_cast<std::int64_t>(axis) + 1, current.start[axis], current.size[axis]);
     }
-    add_block(current, predict_block(image.contiguous().unsqueeze(0), predict, receiver.channels()), receiver);
+    add_block(current,
+              predict_block(image.contiguous().unsqueeze(0), predict, receiver.channels()),
+              receiver);
     if (index % (rows * columns) == rows * columns - 1) {
       input.release_pages();
       receiver.release_pages();

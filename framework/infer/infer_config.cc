@@ -7,7 +7,8 @@
 namespace triptych {
 
 void InferConfig::validate(config::Problems& problems) const {
-  if (planes != 1 && planes != 3 && planes != 9) problems.add("planes", fmt::format("must be 1, 3 or 9, got {}", planes));
+  if (planes != 1 && planes != 3 && planes != 9)
+    problems.add("planes", fmt::format("must be 1, 3 or 9, got {}", planes));
   if (outputs.empty()) problems.add("outputs", "must name at least one output");
   try {
     bytes_from_text(memory);

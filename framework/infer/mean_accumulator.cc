@@ -12,7 +12,10 @@ constexpr std::int64_t kMostPredictions = 255;
 
 }  // namespace
 
-MeanAccumulator::MeanAccumulator(const Index3& shape, std::int64_t channels, MemoryBudget& budget, const std::filesystem::path& scratch)
+MeanAccumulator::MeanAccumulator(const Index3& shape,
+                                 std::int64_t channels,
+                                 MemoryBudget& budget,
+                                 const std::filesystem::path& scratch)
     : voxels_(shape[0] * shape[1] * shape[2]),
       sums_(std::make_unique<VolumeStore>(channels, shape, at::kFloat, budget, scratch)),
       counts_(std::make_unique<VolumeStore>(1, shape, at::kByte, budget, scratch)),

@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <filesystem>
-#include <memory>
-
 #include "framework/data/volume_store.h"
 #include "framework/infer/volume_accumulator.h"
 
+#include <filesystem>
+#include <memory>
+
 namespace triptych {
 
-/// Mean of the values (intensities, displacements in mm) that a volume's voxels get from the plane sets that saw them, or the
-/// weighted sum of blocks. Sums are float32 and every voxel's come in the order of the predictions, so the result depends on
-/// neither threads nor the place of the store. A voxel that nothing saw is 0. Memory per voxel: 4 C + 1 bytes.
+/// Mean of the values (intensities, displacements in mm) that a volume's voxels get from the plane
+/// sets that saw them, or the weighted sum of blocks. Sums are float32 and every voxel's come in
+/// the order of the predictions, so the result depends on neither threads nor the place of the
+/// store. A voxel that nothing saw is 0. Memory per voxel: 4 C + 1 bytes.
 class MeanAccumulator final : public VolumeAccumulator {
  public:
-  MeanAccumulator(const Index3& shape, std::int64_t channels, MemoryBudget& budget, const std::filesystem::path& scratch);
+  MeanAccumulator(const Index3& shape,
+                  std::int64_t channels,
+                  MemoryBudget& budget,
+                  const std::filesystem::path& scratch);
 
   const Index3& shape() const override { return sums_->shape(); }
   std::int64_t channels() const override { return sums_->channels(); }

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/infer/plane_fusion.h"
 
+#include "framework/core/error.h"
+#include "framework/core/parallel.h"
+#include "framework/core/progress.h"
+#include "framework/core/stop.h"
+#include "framework/infer/plane_sampling.h"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -8,23 +14,18 @@
 
 #include <ATen/ATen.h>
 
-#include "framework/core/error.h"
-#include "framework/core/parallel.h"
-#include "framework/core/progress.h"
-#include "framework/core/stop.h"
-#include "framework/infer/plane_sampling.h"
-
 namespace triptych {
 namespace {
 
-constexpr double kWeightTolerance = 1e-6;  ///< a neighbour nearer to zero weight than this is not needed
+constexpr double kWeightTolerance =
+    1e-6;  ///< a neighbour nearer to zero weight than this is not needed
 constexpr std::int64_t kCarryGrain = 64;
 
 /// A predicted slice until it is carried back.
 struct SlicePrediction {
   SliceWindow window;
-  at::Tensor values;                   ///< [rows, columns, K] float32
-  std::vector<std::uint8_t> inside;    ///< [rows * columns]
+  at::Tensor values;                 ///< [rows, columns, K] float32
+  std::vector<std::uint8_t> inside;  ///< [rows * columns]
 };
 
 SlicePrediction predict_slice(const Index3& shape,
@@ -40,14 +41,21 @@ SlicePrediction predict_slice(const Index3& shape,
   const at::Tensor predicted = predict(reader.read(slice, window));
   const std::array<std::int64_t, 5> expected{1, channels, 1, window.rows, window.columns};
   if (predicted.sizes() != at::IntArrayRef(expected)) {
-    throw shape_error(fmt::format("prediction of slice {} along {}: expected shape [1, {}, 1, {}, {}], got {}",
-                                  slice, planes.name, channels, window.rows, window.columns,
-                                  c10::str(predicted.sizes())));
+    throw shape_error(
+        fmt::format("prediction of slice {} along {}: expected shape [1, {}, 1, {}, {}], got {}",
+                    slice,
+                    planes.name,
+                    channels,
+                    window.rows,
+                    window.columns,
+                    c10::str(predicted.sizes())));
   }
-  result.values = predicted.to(at::kCPU, at::kFloat).select(2, 0)[0].permute({1, 2, 0}).contiguous();
+  result.values =
+      predicted.to(at::kCPU, at::kFloat).select(2, 0)[0].permute({1, 2, 0}).contiguous();
   if (!at::isfinite(result.values.sum()).item<bool>()) {
-    throw numeric_error(fmt::format("prediction of slice {} along {}: NaN or infinite value", slice, planes.name),
-                        "the input or the weights hold NaN, or bfloat16 overflows: try infer.precision=float32");
+    throw numeric_error(
+        fmt::format("prediction of slice {} along {}: NaN or infinite value", slice, planes.name),
+        "the input or the weights hold NaN, or bfloat16 overflows: try infer.precision=float32");
   }
   result.inside = inside_mask(planes, shape, slice, window);
   return result;
@@ -68,17 +76,23 @@ inline Neighbours neighbours_of(double position) {
   return {static_cast<std::int64_t>(floor), {1.0F - weight, weight}, {true, upper}};
 }
 
-/// Carries predicted slices [first, first + slices.size()) back to the voxels whose lower neighbour is one of
-/// [first, first + owned).
+/// Carries predicted slices [first, first + slices.size()) back to the voxels whose lower neighbour
+/// is one of [first, first + owned).
 class CarryBack {
  public:
-  CarryBack(const PlaneSet& planes, const Index3& shape, std::int64_t channels, std::span<VolumeAccumulator* const> receivers)
+  CarryBack(const PlaneSet& planes,
+            const Index3& shape,
+            std::int64_t channels,
+            std::span<VolumeAccumulator* const> receivers)
       : planes_(planes), shape_(shape), channels_(channels), receivers_(receivers) {}
 
-  void run(std::int64_t first, std::int64_t owned, const std::vector<SlicePrediction>& slices) const {
+  void run(std::int64_t first,
+           std::int64_t owned,
+           const std::vector<SlicePrediction>& slices) const {
     parallel_for(shape_[0] * shape_[1], kCarryGrain, [&](std::int64_t begin, std::int64_t end) {
       CarriedRow carried;
-      for (std::int64_t row = begin; row < end; ++row) carry_row(row, first, owned, slices, carried);
+      for (std::int64_t row = begin; row < end; ++row)
+        carry_row(row, first, owned, slices, carried);
     });
     for (const VolumeAccumulator* receiver : receivers_) receiver->release_pages();
   }
@@ -98,16 +112,20 @@ class CarryBack {
                  CarriedRow& carried) const {
     carried.voxels.clear();
     carried.values.clear();
-    const Eigen::Vector3d start(static_cast<double>(row / shape_[1]), static_cast<double>(row % shape_[1]), 0.0);
+    const Eigen::Vector3d start(
+        static_cast<double>(row / shape_[1]), static_cast<double>(row % shape_[1]), 0.0);
     const Eigen::Vector3d offset = start - planes_.origin;
     const double slice_start = offset.dot(planes_.normal), slice_step = planes_.normal[2];
     std::int64_t c_begin = 0, c_end = shape_[2];
     if (std::abs(slice_step) > 1e-9) {
-      // A margin of one voxel; which voxel belongs to which slice is decided below, by one expression for all windows.
+      // A margin of one voxel; which voxel belongs to which slice is decided below, by one
+      // expression for all windows.
       const double a = (static_cast<double>(first) - slice_start) / slice_step;
       const double b = (static_cast<double>(first + owned) - slice_start) / slice_step;
-      c_begin = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::floor(std::min(a, b))) - 1, 0, shape_[2]);
-      c_end = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ceil(std::max(a, b))) + 2, 0, shape_[2]);
+      c_begin = std::clamp<std::int64_t>(
+          static_cast<std::int64_t>(std::floor(std::min(a, b))) - 1, 0, shape_[2]);
+      c_end = std::clamp<std::int64_t>(
+          static_cast<std::int64_t>(std::ceil(std::max(a, b))) + 2, 0, shape_[2]);
     }
     const double i_start = offset.dot(planes_.row), j_start = offset.dot(planes_.column);
     for (std::int64_t c = c_begin; c < c_end; ++c) {
@@ -116,14 +134,19 @@ class CarryBack {
       if (s.low < first || s.low >= first + owned) continue;
       const Neighbours i = neighbours_of(i_start + x * planes_.row[2]);
       const Neighbours j = neighbours_of(j_start + x * planes_.column[2]);
-      carried.values.resize((carried.voxels.size() + 1) * static_cast<std::size_t>(channels_), 0.0F);
-      float* values = carried.values.data() + carried.voxels.size() * static_cast<std::size_t>(channels_);
-      if (gather(slices, s, s.low - first, i, j, values)) carried.voxels.push_back(row * shape_[2] + c);
+      carried.values.resize((carried.voxels.size() + 1) * static_cast<std::size_t>(channels_),
+                            0.0F);
+      float* values =
+          carried.values.data() + carried.voxels.size() * static_cast<std::size_t>(channels_);
+      if (gather(slices, s, s.low - first, i, j, values))
+        carried.voxels.push_back(row * shape_[2] + c);
     }
-    for (VolumeAccumulator* receiver : receivers_) receiver->add(carried.voxels, carried.values.data());
+    for (VolumeAccumulator* receiver : receivers_)
+      receiver->add(carried.voxels, carried.values.data());
   }
 
-  /// Trilinear mean of the predictions around a voxel; false if one that is needed does not lie in the volume.
+  /// Trilinear mean of the predictions around a voxel; false if one that is needed does not lie in
+  /// the volume.
   bool gather(const std::vector<SlicePrediction>& slices,
               const Neighbours& s,
               std::int64_t slice,
@@ -173,8 +196,10 @@ void run_plane_set(const PlanePass& pass,
     receiver->begin_prediction();
   }
   const CarryBack carry_back(planes, pass.input.shape(), channels, receivers);
-  const std::int64_t slice_bytes = planes.rows * planes.columns * channels * static_cast<std::int64_t>(sizeof(float));
-  const auto held = static_cast<std::size_t>(std::max<std::int64_t>(2, pass.window_bytes / std::max<std::int64_t>(1, slice_bytes)));
+  const std::int64_t slice_bytes =
+      planes.rows * planes.columns * channels * static_cast<std::int64_t>(sizeof(float));
+  const auto held = static_cast<std::size_t>(
+      std::max<std::int64_t>(2, pass.window_bytes / std::max<std::int64_t>(1, slice_bytes)));
 
   SlabReader reader(pass.input, planes, pass.slab, pass.window_bytes);
   Progress progress("predict " + planes.name, planes.slices);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/infer/plane_sampling.h"
 
+#include "framework/core/error.h"
+#include "framework/core/parallel.h"
+
 #include <algorithm>
 #include <cmath>
 
 #include <ATen/ATen.h>
-
-#include "framework/core/error.h"
-#include "framework/core/parallel.h"
 
 namespace triptych {
 namespace {
@@ -24,7 +24,9 @@ struct Cell {
 inline Cell cell_of(double position, std::int64_t size, std::int64_t stride) {
   const double clamped = std::clamp(position, 0.0, static_cast<double>(size - 1));
   const auto low = static_cast<std::int64_t>(clamped);
-  return {low * stride, low + 1 < size ? stride : 0, static_cast<float>(clamped - static_cast<double>(low))};
+  return {low * stride,
+          low + 1 < size ? stride : 0,
+          static_cast<float>(clamped - static_cast<double>(low))};
 }
 
 /// One row of pixels from one channel [D, H, W]; starts at `start` and steps by `step` voxels.
@@ -40,7 +42,9 @@ void sample_row(const float* volume,
     const Cell r = cell_of(at[1], shape[1], shape[2]);
     const Cell c = cell_of(at[2], shape[2], 1);
     const float* v = volume + p.low + r.low + c.low;
-    const auto along_c = [&](std::int64_t offset) { return v[offset] + c.fraction * (v[offset + c.step] - v[offset]); };
+    const auto along_c = [&](std::int64_t offset) {
+      return v[offset] + c.fraction * (v[offset + c.step] - v[offset]);
+    };
     const float upper = along_c(0), lower = along_c(r.step);
     const float next_upper = along_c(p.step), next_lower = along_c(p.step + r.step);
     const float here = upper + r.fraction * (lower - upper);
@@ -56,12 +60,14 @@ at::Tensor sample_slab(const at::Tensor& volume,
                        std::int64_t slice,
                        std::int64_t slab,
                        const SliceWindow& window) {
-  TRIPTYCH_ASSERT(volume.is_cpu() && volume.dim() == 4 && volume.scalar_type() == at::kFloat && volume.is_contiguous());
+  TRIPTYCH_ASSERT(volume.is_cpu() && volume.dim() == 4 && volume.scalar_type() == at::kFloat &&
+                  volume.is_contiguous());
   const std::int64_t channels = volume.size(0);
   at::Tensor result = at::empty({1, channels, slab, window.rows, window.columns}, at::kFloat);
   if (planes.axis_aligned) {
     for (std::int64_t s = 0; s < slab; ++s) {
-      const std::int64_t neighbour = std::clamp<std::int64_t>(slice + s - slab / 2, 0, planes.slices - 1);
+      const std::int64_t neighbour =
+          std::clamp<std::int64_t>(slice + s - slab / 2, 0, planes.slices - 1);
       result.select(0, 0).select(1, s).copy_(volume.select(1 + planes.axis, neighbour));
     }
     return result;
@@ -74,26 +80,38 @@ at::Tensor sample_slab(const at::Tensor& volume,
     for (std::int64_t row = begin; row < end; ++row) {
       const std::int64_t image = row / window.rows, channel = image / slab;
       const auto neighbour = static_cast<double>(slice + image % slab - slab / 2);
-      const Eigen::Vector3d start = planes.position(
-          neighbour, static_cast<double>(window.row + row % window.rows), static_cast<double>(window.column));
-      sample_row(in + channel * shape[0] * shape[1] * shape[2], shape, start, planes.column, out + row * window.columns,
+      const Eigen::Vector3d start =
+          planes.position(neighbour,
+                          static_cast<double>(window.row + row % window.rows),
+                          static_cast<double>(window.column));
+      sample_row(in + channel * shape[0] * shape[1] * shape[2],
+                 shape,
+                 start,
+                 planes.column,
+                 out + row * window.columns,
                  window.columns);
     }
   });
   return result;
 }
 
-SlabReader::SlabReader(const VolumeStore& input, const PlaneSet& planes, std::int64_t slab, std::int64_t block_bytes)
+SlabReader::SlabReader(const VolumeStore& input,
+                       const PlaneSet& planes,
+                       std::int64_t slab,
+                       std::int64_t block_bytes)
     : input_(input), planes_(planes), slab_(slab), block_planes_(planes) {
   if (input.in_memory() || !planes.axis_aligned || planes.axis == 0) return;
-  const std::int64_t slice_bytes = input.channels() * planes.rows * planes.columns * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t slice_bytes =
+      input.channels() * planes.rows * planes.columns * static_cast<std::int64_t>(sizeof(float));
   block_slices_ = std::max(slab, block_bytes / slice_bytes);
 }
 
 void SlabReader::load_block(std::int64_t first) {
   block_first_ = std::max<std::int64_t>(0, first - slab_ / 2);
   block_end_ = std::min(planes_.slices, block_first_ + block_slices_ + slab_);
-  block_ = input_.tensor().narrow(1 + planes_.axis, block_first_, block_end_ - block_first_).contiguous();
+  block_ = input_.tensor()
+               .narrow(1 + planes_.axis, block_first_, block_end_ - block_first_)
+               .contiguous();
   block_planes_.slices = block_end_ - block_first_;
   input_.release_pages();
 }
@@ -102,7 +120,8 @@ at::Tensor SlabReader::read(std::int64_t slice, const SliceWindow& window) {
   if (block_slices_ == 0) return sample_slab(input_.tensor(), planes_, slice, slab_, window);
   const std::int64_t needed_end = std::min(planes_.slices, slice + slab_ / 2 + 1);
   const std::int64_t needed_begin = std::max<std::int64_t>(0, slice - slab_ / 2);
-  if (!block_.defined() || needed_begin < block_first_ || needed_end > block_end_) load_block(slice);
+  if (!block_.defined() || needed_begin < block_first_ || needed_end > block_end_)
+    load_block(slice);
   return sample_slab(block_, block_planes_, slice - block_first_, slab_, window);
 }
 
@@ -113,13 +132,15 @@ std::vector<std::uint8_t> inside_mask(const PlaneSet& planes,
   std::vector<std::uint8_t> mask(static_cast<std::size_t>(window.rows * window.columns), 1);
   if (planes.axis_aligned) return mask;
   for (std::int64_t i = 0; i < window.rows; ++i) {
-    const Eigen::Vector3d start = planes.position(
-        static_cast<double>(slice), static_cast<double>(window.row + i), static_cast<double>(window.column));
+    const Eigen::Vector3d start = planes.position(static_cast<double>(slice),
+                                                  static_cast<double>(window.row + i),
+                                                  static_cast<double>(window.column));
     for (std::int64_t j = 0; j < window.columns; ++j) {
       const Eigen::Vector3d at = start + static_cast<double>(j) * planes.column;
       bool inside = true;
       for (int k = 0; k < 3; ++k) {
-        inside = inside && at[k] >= -kInsideTolerance && at[k] <= static_cast<double>(shape[k] - 1) + kInsideTolerance;
+        inside = inside && at[k] >= -kInsideTolerance &&
+                 at[k] <= static_cast<double>(shape[k] - 1) + kInsideTolerance;
       }
       mask[static_cast<std::size_t>(i * window.columns + j)] = inside ? 1 : 0;
     }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/infer/slice_planes.h"
 
+#include "framework/core/error.h"
+#include "framework/data/sample.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
-
-#include "framework/core/error.h"
-#include "framework/data/sample.h"
 
 namespace triptych {
 namespace {
@@ -86,7 +86,8 @@ std::vector<PlaneSet> make_plane_sets(const Index3& shape, int count) {
   if (count == 3) return sets;
   for (int about = 0; about < 3; ++about) {
     for (int axis = 0; axis < 3; ++axis) {
-      if (axis != about) sets.push_back(turned_planes(shape, axis, about));  // the third one keeps its planes
+      if (axis != about)
+        sets.push_back(turned_planes(shape, axis, about));  // the third one keeps its planes
     }
   }
   return sets;
@@ -94,11 +95,14 @@ std::vector<PlaneSet> make_plane_sets(const Index3& shape, int count) {
 
 SliceWindow window_in_volume(const PlaneSet& planes, const Index3& shape, std::int64_t slice) {
   if (planes.axis_aligned) return {0, 0, planes.rows, planes.columns};
-  std::int64_t first_row = planes.rows, last_row = -1, first_column = planes.columns, last_column = -1;
+  std::int64_t first_row = planes.rows, last_row = -1, first_column = planes.columns,
+               last_column = -1;
   for (std::int64_t i = 0; i < planes.rows; ++i) {
-    const Eigen::Vector3d start = planes.position(static_cast<double>(slice), static_cast<double>(i), 0.0);
+    const Eigen::Vector3d start =
+        planes.position(static_cast<double>(slice), static_cast<double>(i), 0.0);
     double low = 0.0, high = static_cast<double>(planes.columns - 1);
-    for (int k = 0; k < 3; ++k) clip_line(start[k], planes.column[k], static_cast<double>(shape[k] - 1), low, high);
+    for (int k = 0; k < 3; ++k)
+      clip_line(start[k], planes.column[k], static_cast<double>(shape[k] - 1), low, high);
     const double first = std::ceil(low - 1e-9), last = std::floor(high + 1e-9);
     if (!(first <= last)) continue;
     first_row = std::min(first_row, i);
@@ -112,13 +116,14 @@ SliceWindow window_in_volume(const PlaneSet& planes, const Index3& shape, std::i
 
 void check_isotropic(const Geometry& geometry, double tolerance) {
   if (!geometry.spacing_known || geometry.anisotropy() <= 1.0 + tolerance) return;
-  throw geometry_error(
-      fmt::format("prediction along several slicing axes: expected cubic voxels, got spacing {:.4g} x {:.4g} x {:.4g} mm",
-                  geometry.spacing[0],
-                  geometry.spacing[1],
-                  geometry.spacing[2]),
-      "resample the volume to one spacing (harmonise.spacing in the data set, spacing= if the file's is wrong) "
-      "or set infer.planes=1");
+  throw geometry_error(fmt::format("prediction along several slicing axes: expected cubic voxels, "
+                                   "got spacing {:.4g} x {:.4g} x {:.4g} mm",
+                                   geometry.spacing[0],
+                                   geometry.spacing[1],
+                                   geometry.spacing[2]),
+                       "resample the volume to one spacing (harmonise.spacing in the data set, "
+                       "spacing= if the file's is wrong) "
+                       "or set infer.planes=1");
 }
 
 }  // namespace triptych

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/image/geometry.h"
+
 #include <cstdint>
 #include <span>
-
-#include "framework/image/geometry.h"
 
 namespace triptych {
 
@@ -17,10 +17,11 @@ class VolumeAccumulator {
 
   /// Opens one more prediction of the volume (a plane set, or all blocks).
   virtual void begin_prediction() = 0;
-  /// Adds predictions `values` [n, C], one for each of n voxels. Threads may call it at once for different voxels.
+  /// Adds predictions `values` [n, C], one for each of n voxels. Threads may call it at once for
+  /// different voxels.
   virtual void add(std::span<const std::int64_t> voxels, const float* values) = 0;
-  /// Adds channel `channel` of neighbouring voxels from `first` on: values times row_weight times weights. Threads may call it
-  /// at once for different rows and channels.
+  /// Adds channel `channel` of neighbouring voxels from `first` on: values times row_weight times
+  /// weights. Threads may call it at once for different rows and channels.
   virtual void add_weighted(std::int64_t channel,
                             std::int64_t first,
                             std::span<const float> values,

@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/infer/volume_predictor.h"
 
-#include <algorithm>
-#include <utility>
-
-#include <ATen/ATen.h>
-#include <c10/core/InferenceMode.h>
-
 #include "framework/core/error.h"
 #include "framework/core/shape.h"
 #include "framework/core/torch_compat.h"
@@ -15,6 +9,12 @@
 #include "framework/infer/padding.h"
 #include "framework/model/multi_task_model.h"
 
+#include <algorithm>
+#include <utility>
+
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+
 namespace triptych {
 namespace {
 
@@ -22,8 +22,12 @@ bool wants(const InferConfig& config, const char* output) {
   return std::find(config.outputs.begin(), config.outputs.end(), output) != config.outputs.end();
 }
 
-VoteAccumulator::Config accumulator(const VolumeStore& input, std::int64_t classes, std::int64_t predictions, bool votes) {
-  return {.shape = input.shape(), .classes = classes, .max_predictions = predictions, .votes = votes};
+VoteAccumulator::Config accumulator(const VolumeStore& input,
+                                    std::int64_t classes,
+                                    std::int64_t predictions,
+                                    bool votes) {
+  return {
+      .shape = input.shape(), .classes = classes, .max_predictions = predictions, .votes = votes};
 }
 
 /// One image as a batch of one item.
@@ -40,8 +44,14 @@ Batch image_batch(const VolumeNetwork& network, const at::Tensor& image) {
   return batch;
 }
 
-std::unique_ptr<VolumeStore> stored(const at::Tensor& data, MemoryBudget& budget, const std::filesystem::path& scratch) {
-  auto store = std::make_unique<VolumeStore>(data.size(0), Index3{data.size(1), data.size(2), data.size(3)}, data.scalar_type(), budget, scratch);
+std::unique_ptr<VolumeStore> stored(const at::Tensor& data,
+                                    MemoryBudget& budget,
+                                    const std::filesystem::path& scratch) {
+  auto store = std::make_unique<VolumeStore>(data.size(0),
+                                             Index3{data.size(1), data.size(2), data.size(3)},
+                                             data.scalar_type(),
+                                             budget,
+                                             scratch);
   store->tensor().copy_(data);
   return store;
 }
@@ -109,15 +119,19 @@ Prediction::Kind VolumePredictor::find_kind(std::int64_t image_channels) const {
   const c10::InferenceMode inference;
   const auto& multiple = network_.size_multiple;
   const std::int64_t depth = network_.slab > 0 ? network_.slab : 2 * multiple[0];
-  const at::Tensor zeros = at::zeros({1, image_channels, depth, 2 * multiple[1], 2 * multiple[2]}, at::TensorOptions(network_.device));
+  const at::Tensor zeros = at::zeros({1, image_channels, depth, 2 * multiple[1], 2 * multiple[2]},
+                                     at::TensorOptions(network_.device));
   const Prediction::Kind kind = network_.predict(image_batch(network_, zeros)).kind;
   if (kind == Prediction::Kind::kPoints) {
-    throw model_error("prediction by slices or blocks: points have no voxels", "let the task's volume_prediction() be kGlobal");
+    throw model_error("prediction by slices or blocks: points have no voxels",
+                      "let the task's volume_prediction() be kGlobal");
   }
   return kind;
 }
 
-void VolumePredictor::run(const VolumeStore& input, const Geometry& geometry, VolumeAccumulator& receiver) const {
+void VolumePredictor::run(const VolumeStore& input,
+                          const Geometry& geometry,
+                          VolumeAccumulator& receiver) const {
   const auto predict = [this](const at::Tensor& image) { return predict_piece(image); };
   if (network_.slab == 0) {
     run_blocks(input, config_.block, config_.overlap, predict, receiver);
@@ -127,7 +141,8 @@ void VolumePredictor::run(const VolumeStore& input, const Geometry& geometry, Vo
   VolumeAccumulator* const receivers[] = {&receiver};
   const PlanePass pass{.input = input, .slab = network_.slab};
   std::vector<PlaneSet> sets = make_plane_sets(input.shape(), count);
-  if (count == 1 && input.shape()[0] > 1) sets = {make_plane_sets(input.shape(), 3)[static_cast<std::size_t>(config_.axis)]};
+  if (count == 1 && input.shape()[0] > 1)
+    sets = {make_plane_sets(input.shape(), 3)[static_cast<std::size_t>(config_.axis)]};
   for (const PlaneSet& planes : sets) run_plane_set(pass, planes, predict, receivers);
 }
 
@@ -143,8 +158,9 @@ PredictedVolume VolumePredictor::predict(const VolumeStore& input,
     result.values = mean.finish();
     return result;
   }
-  const FusionOutputs outputs{.probabilities = wants(config_, "probabilities") || wants(config_, "entropy"),
-                              .votes = wants(config_, "disagreement")};
+  const FusionOutputs outputs{
+      .probabilities = wants(config_, "probabilities") || wants(config_, "entropy"),
+      .votes = wants(config_, "disagreement")};
   const bool votes = outputs.votes || config_.fusion == "majority";
   const int count = network_.slab == 0 ? 1 : plane_count(input, geometry);
   VoteAccumulator fusion(accumulator(input, network_.channels, count, votes), budget, scratch);
@@ -157,24 +173,30 @@ PredictedVolume VolumePredictor::predict_whole(const Batch& batch,
                                                const std::string& reference,
                                                MemoryBudget& budget,
                                                const std::filesystem::path& scratch) const {
-  if (wants(config_, "disagreement")) throw usage_error("infer.outputs: disagreement is between plane sets; this task is predicted in one call");
+  if (wants(config_, "disagreement"))
+    throw usage_error(
+        "infer.outputs: disagreement is between plane sets; this task is predicted in one call");
   const c10::InferenceMode inference;
   Batch padded = batch.to(network_.device);
   for (auto& [role, entry] : padded.entries) {
     if (entry.kind != EntryKind::kIntensity) continue;
     entry.data = pad_to_multiple(entry.data, network_.size_multiple);
-    for (Geometry& geometry : entry.geometry) geometry.shape = {entry.data.size(2), entry.data.size(3), entry.data.size(4)};
+    for (Geometry& geometry : entry.geometry)
+      geometry.shape = {entry.data.size(2), entry.data.size(3), entry.data.size(4)};
   }
   Prediction prediction;
   {
     const Autocast autocast(config_.precision == "bfloat16", network_.device);
     prediction = network_.predict(padded);
   }
-  if (prediction.kind == Prediction::Kind::kPoints) throw model_error("prediction of volumes: points have no voxels");
+  if (prediction.kind == Prediction::Kind::kPoints)
+    throw model_error("prediction of volumes: points have no voxels");
   prediction.value = prediction.value.to(at::kFloat);
   const at::Tensor& image = batch.at(reference).data;
   check_shape(prediction.value, {1, network_.channels, kAny, kAny, kAny}, "prediction of a volume");
-  const at::Tensor values = crop_to(network_.activate(prediction), {image.size(2), image.size(3), image.size(4)}).to(at::kCPU);
+  const at::Tensor values =
+      crop_to(network_.activate(prediction), {image.size(2), image.size(3), image.size(4)})
+          .to(at::kCPU);
   PredictedVolume result;
   result.kind = prediction.kind;
   if (result.kind != Prediction::Kind::kLogits) {
@@ -186,10 +208,11 @@ PredictedVolume VolumePredictor::predict_whole(const Batch& batch,
   return result;
 }
 
-std::vector<NamedLabels> VolumePredictor::predict_every_way(const VolumeStore& input,
-                                                            const Geometry& geometry,
-                                                            MemoryBudget& budget,
-                                                            const std::filesystem::path& scratch) const {
+std::vector<NamedLabels> VolumePredictor::predict_every_way(
+    const VolumeStore& input,
+    const Geometry& geometry,
+    MemoryBudget& budget,
+    const std::filesystem::path& scratch) const {
   if (find_kind(input.channels()) != Prediction::Kind::kLogits) {
     throw usage_error("comparison of plane sets: expected a task that predicts classes");
   }
@@ -205,7 +228,9 @@ std::vector<NamedLabels> VolumePredictor::predict_every_way(const VolumeStore& i
   std::vector<std::pair<std::int64_t, std::unique_ptr<VoteAccumulator>>> fusions;
   for (const std::int64_t sets : {3, 9}) {
     if (sets > count) continue;
-    fusions.emplace_back(sets, std::make_unique<VoteAccumulator>(accumulator(input, network_.channels, sets, true), budget, scratch));
+    fusions.emplace_back(sets,
+                         std::make_unique<VoteAccumulator>(
+                             accumulator(input, network_.channels, sets, true), budget, scratch));
   }
   const PlanePass pass{.input = input, .slab = network_.slab};
   std::int64_t done = 0;
@@ -216,7 +241,8 @@ std::vector<NamedLabels> VolumePredictor::predict_every_way(const VolumeStore& i
     }
     std::unique_ptr<VoteAccumulator> single;
     if (planes.axis_aligned) {
-      single = std::make_unique<VoteAccumulator>(accumulator(input, network_.channels, 1, false), budget, scratch);
+      single = std::make_unique<VoteAccumulator>(
+          accumulator(input, network_.channels, 1, false), budget, scratch);
       receivers.push_back(single.get());
     }
     run_plane_set(pass, planes, run, receivers);

@@ -1,33 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/infer/vote_accumulator.h"
 
+#include "framework/core/error.h"
+#include "framework/core/parallel.h"
+
 #include <algorithm>
 #include <cmath>
 
 #include <ATen/ATen.h>
 
-#include "framework/core/error.h"
-#include "framework/core/parallel.h"
-
 namespace triptych {
 namespace {
 
-constexpr std::int64_t kGrain = 1 << 16;  ///< voxels
+constexpr std::int64_t kGrain = 1 << 16;         ///< voxels
 constexpr std::int64_t kReleaseEvery = 1 << 26;  ///< voxels between two releases of mapped pages
 
-/// Calls body(begin, end) over voxels on all threads, block by block, and `release` after each block.
+/// Calls body(begin, end) over voxels on all threads, block by block, and `release` after each
+/// block.
 template <class Body, class Release>
 void over_voxels(std::int64_t voxels, Body body, Release release) {
   for (std::int64_t start = 0; start < voxels; start += kReleaseEvery) {
     const std::int64_t length = std::min(kReleaseEvery, voxels - start);
-    parallel_for(length, kGrain, [&](std::int64_t begin, std::int64_t end) { body(start + begin, start + end); });
+    parallel_for(length, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      body(start + begin, start + end);
+    });
     release();
   }
 }
 
 }  // namespace
 
-VoteAccumulator::VoteAccumulator(const Config& config, MemoryBudget& budget, std::filesystem::path scratch)
+VoteAccumulator::VoteAccumulator(const Config& config,
+                                 MemoryBudget& budget,
+                                 std::filesystem::path scratch)
     : config_(config), budget_(budget), scratch_(std::move(scratch)) {
   if (config.classes < 1 || config.classes > 256) {
     throw model_error(fmt::format("fusion: expected 1 to 256 classes, got {}", config.classes));
@@ -40,7 +45,8 @@ VoteAccumulator::VoteAccumulator(const Config& config, MemoryBudget& budget, std
   sums_data_ = static_cast<std::uint16_t*>(sums_->tensor().data_ptr());
   counts_data_ = static_cast<std::uint8_t*>(counts_->tensor().data_ptr());
   if (config.votes) {
-    votes_ = std::make_unique<VolumeStore>(config.classes, config.shape, at::kByte, budget, scratch_);
+    votes_ =
+        std::make_unique<VolumeStore>(config.classes, config.shape, at::kByte, budget, scratch_);
     votes_data_ = static_cast<std::uint8_t*>(votes_->tensor().data_ptr());
   }
 }
@@ -57,10 +63,14 @@ void VoteAccumulator::add(std::span<const std::int64_t> voxels, const float* pro
     std::uint16_t* sums = sums_data_ + voxel;
     for (std::int64_t k = 0; k < classes; ++k) {
       const float p = std::clamp(probabilities[k], 0.0F, 1.0F);
-      sums[k * total] = static_cast<std::uint16_t>(sums[k * total] + static_cast<std::uint16_t>(p * scale + 0.5F));
+      sums[k * total] = static_cast<std::uint16_t>(sums[k * total] +
+                                                   static_cast<std::uint16_t>(p * scale + 0.5F));
     }
     ++counts_data_[voxel];
-    if (votes_) ++votes_data_[(std::max_element(probabilities, probabilities + classes) - probabilities) * total + voxel];
+    if (votes_)
+      ++votes_data_[(std::max_element(probabilities, probabilities + classes) - probabilities) *
+                        total +
+                    voxel];
     probabilities += classes;
   }
 }
@@ -102,7 +112,8 @@ void VoteAccumulator::release_pages() const {
 std::unique_ptr<VolumeStore> VoteAccumulator::labels(const std::string& fusion) const {
   const bool majority = fusion == "majority";
   if (!majority && fusion != "soft") {
-    throw ConfigError("schema", fmt::format("infer.fusion: expected soft or majority, got '{}'", fusion));
+    throw ConfigError("schema",
+                      fmt::format("infer.fusion: expected soft or majority, got '{}'", fusion));
   }
   if (majority && !votes_) throw usage_error("majority fusion: the votes were not kept");
   auto result = std::make_unique<VolumeStore>(1, config_.shape, at::kByte, budget_, scratch_);
@@ -113,7 +124,8 @@ std::unique_ptr<VolumeStore> VoteAccumulator::labels(const std::string& fusion) 
       std::int64_t best = 0;
       for (std::int64_t k = 1; k < config_.classes; ++k) {
         const int sum = sums_data_[k * total + v], best_sum = sums_data_[best * total + v];
-        const int vote = majority ? votes_data_[k * total + v] : 0, best_vote = majority ? votes_data_[best * total + v] : 0;
+        const int vote = majority ? votes_data_[k * total + v] : 0,
+                  best_vote = majority ? votes_data_[best * total + v] : 0;
         if (vote > best_vote || (vote == best_vote && sum > best_sum)) best = k;
       }
       label[v] = static_cast<std::uint8_t>(best);
@@ -134,7 +146,8 @@ void VoteAccumulator::sums_to_probabilities() {
       for (std::int64_t v = begin; v < end; ++v) {
         const double count = counts_data_[v];
         const double sum = sums_data_[k * total + v];
-        half[k * total + v] = static_cast<at::Half>(static_cast<float>(count == 0.0 ? 0.0 : sum / (scale_ * count)));
+        half[k * total + v] =
+            static_cast<at::Half>(static_cast<float>(count == 0.0 ? 0.0 : sum / (scale_ * count)));
       }
     }
   };

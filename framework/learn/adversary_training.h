@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/core/distributed.h"
+#include "framework/learn/task_outputs.h"
+
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "framework/core/distributed.h"
-#include "framework/learn/task_outputs.h"
 
 namespace triptych {
 
@@ -15,13 +15,17 @@ class AdversaryTraining {
  public:
   AdversaryTraining(Experiment& experiment, std::int64_t accumulate, DistributedContext& context);
 
-  /// Appends the term "adversary" to the losses of the tasks that have one and adds it to their totals.
-  void add_generator_terms(const std::vector<TaskOutput>& outputs, std::vector<TaskLoss>& losses) const;
-  /// Adds the gradients of the adversaries' own losses, and returns these losses as "loss/<task>/adversary_own". Throws
-  /// numeric_error naming the task when one is not finite, on every rank.
-  std::vector<std::pair<std::string, at::Tensor>> add_gradients(const std::vector<TaskOutput>& outputs, std::int64_t step);
-  /// After the last batch of the step: averages the gradients over the ranks. Throws numeric_error naming the task when a
-  /// gradient is not finite.
+  /// Appends the term "adversary" to the losses of the tasks that have one and adds it to their
+  /// totals.
+  void add_generator_terms(const std::vector<TaskOutput>& outputs,
+                           std::vector<TaskLoss>& losses) const;
+  /// Adds the gradients of the adversaries' own losses, and returns these losses as
+  /// "loss/<task>/adversary_own". Throws numeric_error naming the task when one is not finite, on
+  /// every rank.
+  std::vector<std::pair<std::string, at::Tensor>> add_gradients(
+      const std::vector<TaskOutput>& outputs, std::int64_t step);
+  /// After the last batch of the step: averages the gradients over the ranks. Throws numeric_error
+  /// naming the task when a gradient is not finite.
   void finish(std::int64_t step);
   /// Updates every adversary; one whose task was absent keeps its weights.
   void update(double factor);

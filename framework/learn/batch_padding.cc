@@ -22,10 +22,12 @@ void pad(BatchEntry& entry, const std::array<std::int64_t, 3>& multiple) {
   const std::int64_t w = lack(entry.data, 2, multiple[2]);
   if (d == 0 && h == 0 && w == 0) return;
   const std::vector<std::int64_t> before = entry.data.sizes().vec();
-  entry.data = entry.kind == EntryKind::kLabel ? at::constant_pad_nd(entry.data, {0, w, 0, h, 0, d}, kIgnoredLabel)
-                                               : at::replication_pad3d(entry.data, {0, w, 0, h, 0, d});
+  entry.data = entry.kind == EntryKind::kLabel
+                   ? at::constant_pad_nd(entry.data, {0, w, 0, h, 0, d}, kIgnoredLabel)
+                   : at::replication_pad3d(entry.data, {0, w, 0, h, 0, d});
   if (!entry.valid) entry.valid = Region{{0, 0, 0}, {before[2], before[3], before[4]}};
-  for (Geometry& geometry : entry.geometry) geometry.shape = {entry.data.size(2), entry.data.size(3), entry.data.size(4)};
+  for (Geometry& geometry : entry.geometry)
+    geometry.shape = {entry.data.size(2), entry.data.size(3), entry.data.size(4)};
 }
 
 }  // namespace

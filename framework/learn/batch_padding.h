@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
-
 #include "framework/data/batch.h"
+
+#include <array>
 
 namespace triptych {
 
-/// The batch with every grid grown at its far ends to multiples of `multiple` (D, H, W), as the network's stride asks.
+/// The batch with every grid grown at its far ends to multiples of `multiple` (D, H, W), as the
+/// network's stride asks.
 ///
-/// Images and vector fields repeat their last voxel, labels get -1, which losses and metrics ignore; BatchEntry::valid says
-/// what was there before. Origins stay, so that world positions do too. Points and projections pass through. Returns the same tensors where nothing is to be done.
+/// Images and vector fields repeat their last voxel, labels get -1, which losses and metrics
+/// ignore; BatchEntry::valid says what was there before. Origins stay, so that world positions do
+/// too. Points and projections pass through. Returns the same tensors where nothing is to be done.
 Batch padded_to(const Batch& batch, const std::array<std::int64_t, 3>& multiple);
 
 /// The first `size` voxels along the last three axes.

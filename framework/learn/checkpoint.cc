@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/checkpoint.h"
 
-#include <algorithm>
-#include <utility>
-
 #include "framework/config/fields.h"
 #include "framework/config/yaml_reader.h"
 #include "framework/config/yaml_writer.h"
@@ -11,6 +8,9 @@
 #include "framework/core/file.h"
 #include "framework/core/nn.h"
 #include "framework/core/suggest.h"
+
+#include <algorithm>
+#include <utility>
 
 namespace triptych {
 namespace {
@@ -21,7 +21,8 @@ constexpr const char* kSuffix = ".safetensors";
 constexpr const char* kStateFile = "state.yaml";
 constexpr std::int64_t kFormat = 1;
 
-/// The layout of state.yaml; doubles are written with as many digits as reading them back exactly needs.
+/// The layout of state.yaml; doubles are written with as many digits as reading them back exactly
+/// needs.
 struct StoredClass {
   std::int64_t value = 0;
   std::string name;
@@ -44,13 +45,18 @@ struct StoredState {
   std::map<std::string, std::vector<StoredClass>> classes;
   std::map<std::string, std::int64_t> channels;
   void visit(auto& field) {
-    field("format", format, "version of this layout", config::Need::kRequired, config::Between{kFormat, kFormat});
+    field("format",
+          format,
+          "version of this layout",
+          config::Need::kRequired,
+          config::Between{kFormat, kFormat});
     field("step", step, "optimiser steps done", config::Need::kRequired, config::AtLeast{0});
     field("validated_step", validated_step, "step of the last validation", config::Need::kRequired);
     field("best_value", best_value, "best monitored value", config::Need::kRequired);
     field("best_step", best_step, "its step", config::Need::kRequired);
     field("early_stopped", early_stopped, "patience ran out", config::Need::kRequired);
-    field("first_metrics", first_metrics, "metrics of the first validation", config::Need::kRequired);
+    field(
+        "first_metrics", first_metrics, "metrics of the first validation", config::Need::kRequired);
     field("schedule", schedule, "state of the schedule", config::Need::kRequired);
     field("classes", classes, "classes of each task", config::Need::kRequired);
     field("channels", channels, "channels of each modality", config::Need::kRequired);
@@ -73,7 +79,8 @@ std::string state_text(const TrainState& state) {
                      .channels = state.channels};
   for (const auto& [task, table] : state.classes) {
     auto& rows = stored.classes[task];
-    for (const LabelClass& entry : table.classes) rows.push_back({entry.value, entry.name, color_text(entry)});
+    for (const LabelClass& entry : table.classes)
+      rows.push_back({entry.value, entry.name, color_text(entry)});
   }
   return config::to_yaml(config::write(stored));
 }
@@ -104,8 +111,10 @@ bool is_debris(const std::string& name, const std::string& folder, bool previous
 
 NamedTensors module_tensors(const torch::nn::Module& module, const std::string& prefix) {
   NamedTensors result;
-  for (const auto& item : module.named_parameters()) result.emplace_back(prefix + item.key(), item.value());
-  for (const auto& item : module.named_buffers()) result.emplace_back(prefix + item.key(), item.value());
+  for (const auto& item : module.named_parameters())
+    result.emplace_back(prefix + item.key(), item.value());
+  for (const auto& item : module.named_buffers())
+    result.emplace_back(prefix + item.key(), item.value());
   return result;
 }
 
@@ -114,7 +123,8 @@ void write_checkpoint(const fs::path& folder,
                       const TrainState& state) {
   write_folder_atomically(folder, [&](const fs::path& temporary) {
     const std::map<std::string, std::string> metadata = {{"step", std::to_string(state.step)}};
-    for (const auto& [name, tensors] : parts) write_safetensors(temporary / (name + kSuffix), tensors, metadata);
+    for (const auto& [name, tensors] : parts)
+      write_safetensors(temporary / (name + kSuffix), tensors, metadata);
     write_file_atomically(temporary / kStateFile, state_text(state));
   });
 }
@@ -130,8 +140,10 @@ bool recover_checkpoint(const fs::path& folder) {
   if (!fs::exists(folder) && !previous.empty()) {
     // More than one can only be there after several kills; the latest step is the one to keep.
     const auto step_of = [](const fs::path& path) { return read_train_state(path).step; };
-    const auto latest = std::max_element(previous.begin(), previous.end(),
-                                         [&](const fs::path& a, const fs::path& b) { return step_of(a) < step_of(b); });
+    const auto latest = std::max_element(
+        previous.begin(), previous.end(), [&](const fs::path& a, const fs::path& b) {
+          return step_of(a) < step_of(b);
+        });
     fs::rename(*latest, folder);
     previous.erase(latest);
   }
@@ -147,8 +159,9 @@ TrainState read_train_state(const fs::path& folder) {
   try {
     stored = config::read<StoredState>(config::read_yaml_file(path.string()));
   } catch (const ConfigError& error) {
-    throw io_error(fmt::format("{}: is no state of a training run: {}", path.string(), error.what()),
-                   "the checkpoint is damaged or was written by another version");
+    throw io_error(
+        fmt::format("{}: is no state of a training run: {}", path.string(), error.what()),
+        "the checkpoint is damaged or was written by another version");
   }
   TrainState state{.step = stored.step,
                    .validated_step = stored.validated_step,
@@ -161,7 +174,8 @@ TrainState read_train_state(const fs::path& folder) {
                    .early_stopped = stored.early_stopped};
   for (const auto& [task, rows] : stored.classes) {
     auto& classes = state.classes[task].classes;
-    for (const StoredClass& row : rows) classes.push_back({row.value, row.name, color_from_text(row.color)});
+    for (const StoredClass& row : rows)
+      classes.push_back({row.value, row.name, color_from_text(row.color)});
   }
   return state;
 }
@@ -169,7 +183,9 @@ TrainState read_train_state(const fs::path& folder) {
 SafeTensors read_checkpoint_part(const fs::path& folder, const std::string& name) {
   return read_safetensors(folder / (name + kSuffix));
 }
-SafeTensors read_model_state(const fs::path& folder) { return read_checkpoint_part(folder, "model"); }
+SafeTensors read_model_state(const fs::path& folder) {
+  return read_checkpoint_part(folder, "model");
+}
 
 void load_module(torch::nn::Module& module,
                  const SafeTensors& tensors,
@@ -190,7 +206,8 @@ void load_module(torch::nn::Module& module,
     if (found->second.sizes() == target.sizes()) {
       copies.emplace_back(target, found->second);
     } else {
-      reshaped.push_back(fmt::format("{} {} instead of {}", name, shape_text(found->second), shape_text(target)));
+      reshaped.push_back(
+          fmt::format("{} {} instead of {}", name, shape_text(found->second), shape_text(target)));
     }
     given.erase(found);
   }
@@ -201,8 +218,9 @@ void load_module(torch::nn::Module& module,
   if (!unknown.empty()) faults.push_back("unknown " + some_of(unknown));
   if (!reshaped.empty()) faults.push_back("of another shape " + some_of(reshaped));
   if (!faults.empty()) {
-    throw model_error(fmt::format("{}: the weights do not fit the model: {}", place, join(faults, "; ")),
-                      "the checkpoint is of another model; compare its configuration with this one");
+    throw model_error(
+        fmt::format("{}: the weights do not fit the model: {}", place, join(faults, "; ")),
+        "the checkpoint is of another model; compare its configuration with this one");
   }
   const torch::NoGradGuard no_grad;
   for (auto& [target, source] : copies) target.copy_(source);
@@ -213,7 +231,8 @@ std::string weights_checksum(const fs::path& folder) {
   const std::map<std::string, at::Tensor> sorted(saved.tensors.begin(), saved.tensors.end());
   std::string bytes;
   for (const auto& [name, tensor] : sorted) {
-    bytes += fmt::format("{} {} {}\n", name, static_cast<int>(tensor.scalar_type()), shape_text(tensor));
+    bytes +=
+        fmt::format("{} {} {}\n", name, static_cast<int>(tensor.scalar_type()), shape_text(tensor));
     bytes.append(static_cast<const char*>(tensor.data_ptr()), tensor.nbytes());
   }
   return sha256(bytes);

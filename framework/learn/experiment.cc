@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/experiment.h"
 
-#include <set>
-
-#include <torch/utils.h>
-
 #include "framework/core/error.h"
 #include "framework/core/nn.h"
 #include "framework/core/suggest.h"
 #include "framework/core/torch_compat.h"
 #include "framework/learn/experiment_check.h"
+
+#include <set>
+
+#include <torch/utils.h>
 
 namespace triptych {
 namespace {
@@ -33,7 +33,9 @@ std::vector<std::string> entry_names(const Dataset& dataset) {
 }  // namespace
 
 Experiment::Experiment(const config::Node& resolved, bool for_training, const TrainState* trained)
-    : node_(resolved), config_(config::read<ExperimentConfig>(resolved)), device_(device_from_text(config_.device)) {
+    : node_(resolved),
+      config_(config::read<ExperimentConfig>(resolved)),
+      device_(device_from_text(config_.device)) {
   open_datasets(for_training);
   create_tasks(trained);
   create_model();
@@ -66,7 +68,8 @@ void Experiment::create_tasks(const TrainState* trained) {
                          .dataset = nullptr,
                          .task = nullptr,
                          .transforms = std::make_shared<TransformChain>(setups[key].transforms),
-                         .validation_transforms = std::make_shared<TransformChain>(setups[key].validation_transforms)};
+                         .validation_transforms =
+                             std::make_shared<TransformChain>(setups[key].validation_transforms)};
     const auto dataset = datasets_.find(entry.setup.dataset);
     if (dataset != datasets_.end()) entry.dataset = dataset->second;
     TaskContext context{.key = key, .classes = {}, .head_channels = 0};
@@ -75,8 +78,11 @@ void Experiment::create_tasks(const TrainState* trained) {
     } else if (entry.dataset != nullptr) {
       context.classes = entry.dataset->classes();
     } else {
-      throw data_error(fmt::format("task '{}': data set '{}' cannot be opened and no checkpoint knows its classes: {}",
-                                   key, entry.setup.dataset, dataset_faults_[entry.setup.dataset]));
+      throw data_error(fmt::format(
+          "task '{}': data set '{}' cannot be opened and no checkpoint knows its classes: {}",
+          key,
+          entry.setup.dataset,
+          dataset_faults_[entry.setup.dataset]));
     }
     context.head_channels = context.classes.size();
     task_nodes_.push_back(split_task(config_.tasks.at(key)).component);
@@ -96,9 +102,16 @@ void Experiment::collect_channels(const ExperimentTask& task) {
       if (!role.required) continue;
       const std::vector<std::string> names = entry_names(*task.dataset);
       const std::string meant = did_you_mean(role.entry, names);
-      throw ConfigError("schema", fmt::format("tasks.{}: role '{}' reads the entry '{}', which data set '{}' lacks{} Entries: {}",
-                                              task.key, role.role, role.entry, task.setup.dataset,
-                                              meant.empty() ? "." : meant, join(names)));
+      throw ConfigError(
+          "schema",
+          fmt::format(
+              "tasks.{}: role '{}' reads the entry '{}', which data set '{}' lacks{} Entries: {}",
+              task.key,
+              role.role,
+              role.entry,
+              task.setup.dataset,
+              meant.empty() ? "." : meant,
+              join(names)));
     }
     if (entry->kind != EntryKind::kIntensity) continue;
     for (const SampleSpec& sample : task.dataset->samples()) {
@@ -106,8 +119,14 @@ void Experiment::collect_channels(const ExperimentTask& task) {
       if (own == nullptr) continue;
       const auto [known, added] = channels_.emplace(own->modality, own->channels);
       if (added || known->second == own->channels) continue;
-      throw data_error(fmt::format("sample '{}': entry '{}' of modality '{}' has {} channels, others of the modality have {}",
-                                   sample.id, own->name, own->modality, own->channels, known->second));
+      throw data_error(
+          fmt::format("sample '{}': entry '{}' of modality '{}' has {} channels, others of the "
+                      "modality have {}",
+                      sample.id,
+                      own->name,
+                      own->modality,
+                      own->channels,
+                      known->second));
     }
   }
 }
@@ -140,7 +159,8 @@ void Experiment::create_adversaries() {
   for (ExperimentTask& entry : tasks_) {
     if (!entry.setup.adversary) continue;
     const TaskNodes parts = split_adversary(*entry.setup.adversary);
-    entry.adversary_setup = config::read<AdversarySetup>(parts.setup, "tasks." + entry.key + ".adversary");
+    entry.adversary_setup =
+        config::read<AdversarySetup>(parts.setup, "tasks." + entry.key + ".adversary");
     entry.adversary = AdversaryRegistry::instance().create(parts.component, entry.task->context());
     entry.adversary->to(device_);
   }
@@ -152,8 +172,12 @@ void Experiment::check_slabs() const {
   for (const ExperimentTask& entry : tasks_) {
     const SamplingConfig& sampling = entry.setup.sampling;
     if (sampling.items != "slices" || sampling.slab == slab) continue;
-    throw ConfigError("schema", fmt::format("tasks.{}.sampling.slab: the backbone takes slabs of {} slices, got {}",
-                                            entry.key, slab, sampling.slab));
+    throw ConfigError(
+        "schema",
+        fmt::format("tasks.{}.sampling.slab: the backbone takes slabs of {} slices, got {}",
+                    entry.key,
+                    slab,
+                    sampling.slab));
   }
 }
 
@@ -164,7 +188,8 @@ ExperimentTask& Experiment::task(const std::string& key) {
     keys.push_back(entry.key);
   }
   const std::string meant = did_you_mean(key, keys);
-  throw usage_error(fmt::format("no task is called '{}'{} Tasks: {}", key, meant.empty() ? "." : meant, join(keys)));
+  throw usage_error(fmt::format(
+      "no task is called '{}'{} Tasks: {}", key, meant.empty() ? "." : meant, join(keys)));
 }
 
 std::shared_ptr<const Dataset> Experiment::dataset(const std::string& name) const {
@@ -173,7 +198,10 @@ std::shared_ptr<const Dataset> Experiment::dataset(const std::string& name) cons
     std::vector<std::string> names;
     for (const auto& [key, dataset] : datasets_) names.push_back(key);
     const std::string meant = did_you_mean(name, names);
-    throw usage_error(fmt::format("no data set is called '{}'{} Data sets: {}", name, meant.empty() ? "." : meant, join(names)));
+    throw usage_error(fmt::format("no data set is called '{}'{} Data sets: {}",
+                                  name,
+                                  meant.empty() ? "." : meant,
+                                  join(names)));
   }
   if (found->second == nullptr) throw data_error(dataset_faults_.at(name));
   return found->second;
@@ -181,7 +209,8 @@ std::shared_ptr<const Dataset> Experiment::dataset(const std::string& name) cons
 
 TrainState Experiment::initial_state() const {
   TrainState state;
-  for (const ExperimentTask& entry : tasks_) state.classes[entry.key] = entry.task->context().classes;
+  for (const ExperimentTask& entry : tasks_)
+    state.classes[entry.key] = entry.task->context().classes;
   state.channels = channels_;
   return state;
 }

@@ -1,14 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <map>
-#include <memory>
-#include <optional>
-#include <string>
-#include <vector>
-
-#include <c10/core/Device.h>
-
 #include "framework/config/fields.h"
 #include "framework/data/dataset.h"
 #include "framework/data/loader.h"
@@ -20,9 +12,18 @@
 #include "framework/learn/weighting.h"
 #include "framework/model/multi_task_model.h"
 
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <c10/core/Device.h>
+
 namespace triptych {
 
-/// Keys of `tasks.<name>` that are the framework's. The other keys of the map, `name` included, are the task component's.
+/// Keys of `tasks.<name>` that are the framework's. The other keys of the map, `name` included, are
+/// the task component's.
 struct TaskSetup {
   std::string dataset;
   config::Node head;
@@ -40,12 +41,18 @@ struct TaskSetup {
     field("head", head, "head of the task (group `head`)", config::Need::kRequired);
     field("weight", weight, "fixed weight of the task's loss", config::AtLeast{0.0});
     field("batch_size", batch_size, "items a step", config::AtLeast{1});
-    field("validation_items", validation_items, "items of a validation, evenly spread; 0 = all", config::AtLeast{0});
+    field("validation_items",
+          validation_items,
+          "items of a validation, evenly spread; 0 = all",
+          config::AtLeast{0});
     field("reads_from", reads_from, "tasks whose predictions the head may read");
-    field("adversary", adversary, "network that learns to tell predictions from targets; none by default");
+    field("adversary",
+          adversary,
+          "network that learns to tell predictions from targets; none by default");
     field("sampling", sampling, "what a training item is and how it is drawn");
     field("transforms", transforms, "transforms of training items, in order");
-    field("validation_transforms", validation_transforms, "transforms of validation items, in order");
+    field(
+        "validation_transforms", validation_transforms, "transforms of validation items, in order");
   }
 };
 
@@ -69,20 +76,41 @@ struct TrainerConfig {
     field("validate_every", validate_every, "steps between validations", config::AtLeast{1});
     field("checkpoint_every", checkpoint_every, "steps between checkpoints", config::AtLeast{1});
     field("log_every", log_every, "steps between metric rows", config::AtLeast{1});
-    field("patience", patience, "stop after this many steps without a better validation; 0 = never", config::AtLeast{0});
-    field("min_delta", min_delta, "smallest change of the monitored value that counts as better", config::AtLeast{0.0});
-    field("clip_norm", clip_norm, "largest L2 norm of the gradient; 0 = no clipping", config::AtLeast{0.0});
-    field("accumulate", accumulate, "batches whose gradients are averaged for one step", config::AtLeast{1});
-    field("precision", precision, "arithmetic of the forward pass", config::OneOf{"float32", "bfloat16"});
-    field("monitor", monitor,
-          "value that selects the best checkpoint: <task>/<metric>, loss/val, or auto = the main metric, of several tasks "
+    field("patience",
+          patience,
+          "stop after this many steps without a better validation; 0 = never",
+          config::AtLeast{0});
+    field("min_delta",
+          min_delta,
+          "smallest change of the monitored value that counts as better",
+          config::AtLeast{0.0});
+    field("clip_norm",
+          clip_norm,
+          "largest L2 norm of the gradient; 0 = no clipping",
+          config::AtLeast{0.0});
+    field("accumulate",
+          accumulate,
+          "batches whose gradients are averaged for one step",
+          config::AtLeast{1});
+    field("precision",
+          precision,
+          "arithmetic of the forward pass",
+          config::OneOf{"float32", "bfloat16"});
+    field("monitor",
+          monitor,
+          "value that selects the best checkpoint: <task>/<metric>, loss/val, or auto = the main "
+          "metric, of several tasks "
           "the mean relative change of theirs");
-    field("overlays", overlays, "validation items drawn as pictures at each validation, per task", config::Between{0, 16});
+    field("overlays",
+          overlays,
+          "validation items drawn as pictures at each validation, per task",
+          config::Between{0, 16});
     field("loader", loader, "data loader");
   }
 };
 
-/// The whole schema of an experiment (root of the composed configuration; `hydra` is left out before).
+/// The whole schema of an experiment (root of the composed configuration; `hydra` is left out
+/// before).
 struct ExperimentConfig {
   std::int64_t seed = 0;
   std::string device = "auto";
@@ -101,18 +129,27 @@ struct ExperimentConfig {
   void visit(auto& field) {
     field("seed", seed, "seed of every random stream", config::AtLeast{0});
     field("device", device, "auto, cpu, cuda or cuda:<index>");
-    field("threads", threads, "threads of LibTorch, ITK and own kernels; 0 = all cores", config::AtLeast{0});
+    field("threads",
+          threads,
+          "threads of LibTorch, ITK and own kernels; 0 = all cores",
+          config::AtLeast{0});
     field("datasets", datasets, "data sets by name (group `dataset`)", config::Need::kRequired);
     field("tasks", tasks, "tasks by name (groups `task` and `head`)", config::Need::kRequired);
     field("backbone", backbone, "shared network (group `backbone`)", config::Need::kRequired);
-    field("stems", stems,
-          "what an image passes before the backbone: none, or a 1x1x1 convolution for each modality, which modalities with "
+    field("stems",
+          stems,
+          "what an image passes before the backbone: none, or a 1x1x1 convolution for each "
+          "modality, which modalities with "
           "different numbers of channels need",
           config::OneOf{"none", "convolution"});
     field("sharing", sharing, "how tasks share it (group `sharing`)", config::Need::kRequired);
-    field("weighting", weighting, "how task losses become one (group `weighting`)", config::Need::kRequired);
+    field("weighting",
+          weighting,
+          "how task losses become one (group `weighting`)",
+          config::Need::kRequired);
     field("optimizer", optimizer, "optimiser (group `optimizer`)");
-    field("schedule", schedule, "learning-rate schedule (group `schedule`)", config::Need::kRequired);
+    field(
+        "schedule", schedule, "learning-rate schedule (group `schedule`)", config::Need::kRequired);
     field("trainer", trainer, "training loop (group `trainer`)");
     field("infer", infer, "prediction of whole volumes (group `infer`)");
   }
@@ -122,30 +159,34 @@ struct ExperimentConfig {
 struct ExperimentTask {
   std::string key;
   TaskSetup setup;
-  std::shared_ptr<const Dataset> dataset;  ///< null when it could not be opened (prediction elsewhere)
+  std::shared_ptr<const Dataset>
+      dataset;  ///< null when it could not be opened (prediction elsewhere)
   std::shared_ptr<Task> task;
   std::shared_ptr<const TransformChain> transforms;
   std::shared_ptr<const TransformChain> validation_transforms;
-  std::shared_ptr<Adversary> adversary = nullptr;  ///< null for a task without one, and outside training
+  std::shared_ptr<Adversary> adversary =
+      nullptr;  ///< null for a task without one, and outside training
   AdversarySetup adversary_setup = {};
 };
 
 /// Typed configuration plus what is built from it.
 ///
-/// `check` finds every schema error of the whole tree (framework keys and every component's) without building anything.
-/// The constructor needs a checked configuration. Construction order: datasets, tasks, model, weighting; torch's generator is
-/// seeded with `seed` before the model, so equal configurations start with equal weights. Model and weighting are moved to
-/// `device`.
+/// `check` finds every schema error of the whole tree (framework keys and every component's)
+/// without building anything. The constructor needs a checked configuration. Construction order:
+/// datasets, tasks, model, weighting; torch's generator is seeded with `seed` before the model, so
+/// equal configurations start with equal weights. Model and weighting are moved to `device`.
 ///
-/// A task needs its head's channels and the model needs the tasks' roles; so a task is made twice: once to ask for its roles,
-/// with `head_channels` = the number of its classes (0 without classes: not known yet), and again for good.
+/// A task needs its head's channels and the model needs the tasks' roles; so a task is made twice:
+/// once to ask for its roles, with `head_channels` = the number of its classes (0 without classes:
+/// not known yet), and again for good.
 class Experiment {
  public:
   /// Throws one ConfigError (`schema`) listing all errors.
   static void check(const config::Node& resolved);
 
-  /// `for_training` = false leaves data sets out that cannot be opened (prediction elsewhere). `trained`, the state of a
-  /// checkpoint, then gives their class tables and channels; where it is given it goes before the data sets.
+  /// `for_training` = false leaves data sets out that cannot be opened (prediction elsewhere).
+  /// `trained`, the state of a checkpoint, then gives their class tables and channels; where it is
+  /// given it goes before the data sets.
   Experiment(const config::Node& resolved, bool for_training, const TrainState* trained = nullptr);
 
   const ExperimentConfig& config() const { return config_; }
@@ -158,7 +199,8 @@ class Experiment {
   ExperimentTask& task(const std::string& key);
   MultiTaskModel& model() { return *model_; }
   Weighting& weighting() { return *weighting_; }
-  /// Throws usage_error naming the data sets there are, data_error when this one could not be opened.
+  /// Throws usage_error naming the data sets there are, data_error when this one could not be
+  /// opened.
   std::shared_ptr<const Dataset> dataset(const std::string& name) const;
   /// Input channels of each modality that the model takes.
   const std::map<std::string, std::int64_t>& channels() const { return channels_; }

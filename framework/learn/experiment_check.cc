@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/experiment_check.h"
 
-#include <algorithm>
-#include <set>
-
 #include "framework/core/error.h"
 #include "framework/core/suggest.h"
 #include "framework/learn/experiment.h"
 #include "framework/learn/schedule.h"
 #include "framework/learn/task_groups.h"
+
+#include <algorithm>
+#include <set>
 
 namespace triptych {
 namespace {
@@ -51,8 +51,8 @@ config::Mark key_mark(const Node& map, const std::string& key) {
   return map.mark();
 }
 
-/// Reports keys that neither the framework nor the component knows, and takes them out of `component`, so that each gets one
-/// message that offers both sets of keys.
+/// Reports keys that neither the framework nor the component knows, and takes them out of
+/// `component`, so that each gets one message that offers both sets of keys.
 void check_task_keys(Node& component, Problems& problems) {
   const Node* name = component.child("name");
   const auto& registry = TaskRegistry::instance();
@@ -72,7 +72,9 @@ void check_task_keys(Node& component, Problems& problems) {
   }
 }
 
-void check_transforms(const std::string& key, const std::vector<Node>& transforms, Problems& problems) {
+void check_transforms(const std::string& key,
+                      const std::vector<Node>& transforms,
+                      Problems& problems) {
   for (std::size_t i = 0; i < transforms.size(); ++i) {
     const auto scope = problems.enter(fmt::format("{}[{}]", key, i), transforms[i]);
     TransformRegistry::instance().check(transforms[i], problems);
@@ -80,9 +82,13 @@ void check_transforms(const std::string& key, const std::vector<Node>& transform
 }
 
 void check_name(const std::string& key, const Node& node, Problems& problems) {
-  const auto good = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-'; };
+  const auto good = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-';
+  };
   if (!key.empty() && std::all_of(key.begin(), key.end(), good)) return;
-  problems.add_at(node.mark(), fmt::format("'tasks.{}': a task's name has letters, digits, '_' and '-' only", key));
+  problems.add_at(
+      node.mark(),
+      fmt::format("'tasks.{}': a task's name has letters, digits, '_' and '-' only", key));
 }
 
 /// A value that must be one of `known` keys of the map `group`.
@@ -97,7 +103,11 @@ void check_reference(const Node& setup,
   const std::string meant = did_you_mean(value, known);
   problems.add_at(node != nullptr ? node->mark() : setup.mark(),
                   fmt::format("'{}' names '{}', which is not under '{}'{} There: {}",
-                              problems.path_of(key), value, group, meant.empty() ? "." : meant, join(known)));
+                              problems.path_of(key),
+                              value,
+                              group,
+                              meant.empty() ? "." : meant,
+                              join(known)));
 }
 
 template <class T>
@@ -118,7 +128,10 @@ void check_adversary(const Node& node, Problems& problems) {
   AdversaryRegistry::instance().check(parts.component, problems);
 }
 
-void check_task(const std::string& key, const Node& node, const ExperimentConfig& config, Problems& problems) {
+void check_task(const std::string& key,
+                const Node& node,
+                const ExperimentConfig& config,
+                Problems& problems) {
   check_name(key, node, problems);
   const auto scope = problems.enter("tasks." + key, node);
   if (!node.is_map()) {
@@ -139,7 +152,8 @@ void check_task(const std::string& key, const Node& node, const ExperimentConfig
   check_transforms("transforms", setup.transforms, problems);
   check_transforms("validation_transforms", setup.validation_transforms, problems);
   if (!sound) return;
-  check_reference(parts.setup, "dataset", setup.dataset, keys_of(config.datasets), "datasets", problems);
+  check_reference(
+      parts.setup, "dataset", setup.dataset, keys_of(config.datasets), "datasets", problems);
   for (const std::string& other : setup.reads_from) {
     check_reference(parts.setup, "reads_from", other, keys_of(config.tasks), "tasks", problems);
   }
@@ -153,9 +167,13 @@ void check_monitor(const Node& root, const ExperimentConfig& config, Problems& p
   if (task != monitor && contains(known, task)) return;
   const Node* node = root.find("trainer.monitor");
   const std::string meant = did_you_mean(task, known);
-  problems.add_at(node != nullptr ? node->mark() : root.mark(),
-                  fmt::format("'trainer.monitor' expects auto, loss/val or <task>/<metric>, got '{}'{} Tasks: {}",
-                              monitor, meant.empty() ? "." : meant, join(known)));
+  problems.add_at(
+      node != nullptr ? node->mark() : root.mark(),
+      fmt::format(
+          "'trainer.monitor' expects auto, loss/val or <task>/<metric>, got '{}'{} Tasks: {}",
+          monitor,
+          meant.empty() ? "." : meant,
+          join(known)));
 }
 
 /// The set-ups of all tasks that can be read.
@@ -170,18 +188,23 @@ std::map<std::string, TaskSetup> sound_setups(const ExperimentConfig& config) {
   return setups;
 }
 
-void check_cycles(const std::map<std::string, TaskSetup>& setups, const Node& root, Problems& problems) {
+void check_cycles(const std::map<std::string, TaskSetup>& setups,
+                  const Node& root,
+                  Problems& problems) {
   std::map<std::string, std::vector<std::string>> reads_from;
   for (const auto& [key, setup] : setups) reads_from[key] = setup.reads_from;
   std::vector<std::string> cyclic;
   task_order(reads_from, &cyclic);
   if (cyclic.empty()) return;
   const Node* tasks = root.child("tasks");
-  problems.add_at(tasks->mark(), fmt::format("'tasks': {} read from one another in a circle", join(cyclic)));
+  problems.add_at(tasks->mark(),
+                  fmt::format("'tasks': {} read from one another in a circle", join(cyclic)));
 }
 
 /// A task reads the output of another in one forward pass on one batch.
-void check_edges(const std::map<std::string, TaskSetup>& setups, const Node& root, Problems& problems) {
+void check_edges(const std::map<std::string, TaskSetup>& setups,
+                 const Node& root,
+                 Problems& problems) {
   for (const auto& [key, setup] : setups) {
     for (const std::string& source : setup.reads_from) {
       const auto other = setups.find(source);
@@ -190,10 +213,14 @@ void check_edges(const std::map<std::string, TaskSetup>& setups, const Node& roo
                             share_batches(setup, other->second, Phase::kValidation);
       if (together) continue;
       const Node* node = root.find("tasks." + key + ".reads_from");
-      problems.add_at(node != nullptr ? node->mark() : root.mark(),
-                      fmt::format("'tasks.{0}.reads_from' names '{1}', whose batches are others; give '{0}' and '{1}' equal dataset, "
-                                  "batch_size, validation_items, sampling, transforms and validation_transforms",
-                                  key, source));
+      problems.add_at(
+          node != nullptr ? node->mark() : root.mark(),
+          fmt::format(
+              "'tasks.{0}.reads_from' names '{1}', whose batches are others; give '{0}' and '{1}' "
+              "equal dataset, "
+              "batch_size, validation_items, sampling, transforms and validation_transforms",
+              key,
+              source));
     }
   }
 }
@@ -210,16 +237,22 @@ void check_component(const char* key, const Node& node, const Node& root, Proble
 
 TaskNodes split_task(const Node& task) { return split(task, setup_keys()); }
 
-TaskNodes split_adversary(const Node& adversary) { return split(adversary, top_keys(config::describe<AdversarySetup>())); }
+TaskNodes split_adversary(const Node& adversary) {
+  return split(adversary, top_keys(config::describe<AdversarySetup>()));
+}
 
-std::vector<std::string> task_order(const std::map<std::string, std::vector<std::string>>& reads_from,
-                                    std::vector<std::string>* cyclic) {
+std::vector<std::string> task_order(
+    const std::map<std::string, std::vector<std::string>>& reads_from,
+    std::vector<std::string>* cyclic) {
   std::vector<std::string> order;
   while (order.size() < reads_from.size()) {
-    const auto waits = [&](const std::string& other) { return reads_from.contains(other) && !contains(order, other); };
+    const auto waits = [&](const std::string& other) {
+      return reads_from.contains(other) && !contains(order, other);
+    };
     const std::size_t before = order.size();
     for (const auto& [key, sources] : reads_from) {
-      if (!contains(order, key) && std::none_of(sources.begin(), sources.end(), waits)) order.push_back(key);
+      if (!contains(order, key) && std::none_of(sources.begin(), sources.end(), waits))
+        order.push_back(key);
     }
     if (order.size() > before) continue;
     for (const auto& [key, sources] : reads_from) {
@@ -235,7 +268,8 @@ void Experiment::check(const Node& resolved) {
   Problems problems;
   const auto scope = problems.enter("", resolved);
   const auto config = config::read<ExperimentConfig>(resolved, problems);
-  if (resolved.child("tasks") != nullptr && config.tasks.empty()) problems.add("tasks", "expects at least one task");
+  if (resolved.child("tasks") != nullptr && config.tasks.empty())
+    problems.add("tasks", "expects at least one task");
   for (const auto& [key, node] : config.datasets) {
     const auto dataset_scope = problems.enter("datasets." + key, node);
     DatasetRegistry::instance().check(node, problems);

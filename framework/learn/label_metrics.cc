@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/label_metrics.h"
 
+#include "framework/core/error.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include <ATen/ATen.h>
-
-#include "framework/core/error.h"
 
 namespace triptych {
 namespace {
@@ -25,14 +25,17 @@ ConfusionMatrix::ConfusionMatrix(std::int64_t classes)
 
 void ConfusionMatrix::add(const at::Tensor& predicted, const at::Tensor& reference) {
   if (predicted.sizes() != reference.sizes()) {
-    throw shape_error(fmt::format("label metrics: {} predicted voxels against {} reference voxels of another shape",
-                                  predicted.numel(),
-                                  reference.numel()));
+    throw shape_error(fmt::format(
+        "label metrics: {} predicted voxels against {} reference voxels of another shape",
+        predicted.numel(),
+        reference.numel()));
   }
-  const at::Tensor flat_prediction = predicted.contiguous().flatten(), flat_reference = reference.contiguous().flatten();
+  const at::Tensor flat_prediction = predicted.contiguous().flatten(),
+                   flat_reference = reference.contiguous().flatten();
   for (std::int64_t first = 0; first < predicted.numel(); first += kCountedVoxels) {
     const std::int64_t length = std::min(kCountedVoxels, predicted.numel() - first);
-    count_pairs(flat_prediction.narrow(0, first, length).to(at::kCPU, at::kLong), flat_reference.narrow(0, first, length).to(at::kCPU, at::kLong));
+    count_pairs(flat_prediction.narrow(0, first, length).to(at::kCPU, at::kLong),
+                flat_reference.narrow(0, first, length).to(at::kCPU, at::kLong));
   }
 }
 
@@ -42,10 +45,11 @@ void ConfusionMatrix::count_pairs(const at::Tensor& predicted, const at::Tensor&
   for (std::int64_t i = 0; i < predicted.numel(); ++i) {
     if (truth[i] < 0) continue;
     if (prediction[i] < 0 || prediction[i] >= classes_ || truth[i] >= classes_) {
-      throw data_error(fmt::format("label metrics: expected labels 0 to {}, got prediction {} and reference {}",
-                                   classes_ - 1,
-                                   prediction[i],
-                                   truth[i]));
+      throw data_error(
+          fmt::format("label metrics: expected labels 0 to {}, got prediction {} and reference {}",
+                      classes_ - 1,
+                      prediction[i],
+                      truth[i]));
     }
     ++counts_[static_cast<std::size_t>(truth[i] * classes_ + prediction[i])];
   }
@@ -53,7 +57,8 @@ void ConfusionMatrix::count_pairs(const at::Tensor& predicted, const at::Tensor&
 
 void ConfusionMatrix::add_counts(std::span<const double> counts) {
   TRIPTYCH_ASSERT(counts.size() == counts_.size());
-  for (std::size_t i = 0; i < counts.size(); ++i) counts_[i] += static_cast<std::int64_t>(counts[i]);
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    counts_[i] += static_cast<std::int64_t>(counts[i]);
 }
 
 std::int64_t ConfusionMatrix::count(std::int64_t reference, std::int64_t predicted) const {
@@ -84,7 +89,8 @@ double ConfusionMatrix::iou(std::int64_t label) const {
 }
 
 double ConfusionMatrix::dice(std::int64_t label) const {
-  return ratio(2.0 * static_cast<double>(count(label, label)), static_cast<double>(row(label) + column(label)));
+  return ratio(2.0 * static_cast<double>(count(label, label)),
+               static_cast<double>(row(label) + column(label)));
 }
 
 double ConfusionMatrix::precision(std::int64_t label) const {
@@ -95,7 +101,8 @@ double ConfusionMatrix::recall(std::int64_t label) const {
   return ratio(static_cast<double>(count(label, label)), static_cast<double>(row(label)));
 }
 
-double ConfusionMatrix::foreground_mean(double (ConfusionMatrix::*metric)(std::int64_t) const) const {
+double ConfusionMatrix::foreground_mean(double (ConfusionMatrix::*metric)(std::int64_t)
+                                            const) const {
   double sum = 0.0;
   double defined = 0.0;
   for (std::int64_t label = 1; label < classes_; ++label) {

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/image/class_table.h"
+#include "framework/image/geometry.h"
+
 #include <span>
 #include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
-#include "framework/image/class_table.h"
-#include "framework/image/geometry.h"
-
 namespace triptych {
 
-/// Counts of (reference, prediction) pairs of classes, and the overlap metrics that follow from them.
+/// Counts of (reference, prediction) pairs of classes, and the overlap metrics that follow from
+/// them.
 ///
-/// Undefined values (a class that neither side has) are NaN and left out of means. Means are over the foreground
-/// classes, that is without class 0. Reference voxels of a negative label are ignored.
+/// Undefined values (a class that neither side has) are NaN and left out of means. Means are over
+/// the foreground classes, that is without class 0. Reference voxels of a negative label are
+/// ignored.
 class ConfusionMatrix {
  public:
   explicit ConfusionMatrix(std::int64_t classes);
@@ -41,7 +43,8 @@ class ConfusionMatrix {
   double accuracy() const;
   /// Row-normalised counts [K][K]: row = reference.
   std::vector<std::vector<double>> row_normalised() const;
-  /// J2 of predictors that look at nothing: equal probabilities, and always the most frequent class.
+  /// J2 of predictors that look at nothing: equal probabilities, and always the most frequent
+  /// class.
   double uniform_j2() const;
   double majority_j2() const;
 
@@ -56,14 +59,17 @@ class ConfusionMatrix {
 
 /// Distances between the surfaces of two masks, in mm (in voxels where the spacing is unknown).
 ///
-/// The surface of a mask is its voxels with a face neighbour outside (the image border counts as outside, except along axes of
-/// one voxel). hd95 is the larger of the two directed 95th percentiles, average the mean of both directions' distances
-/// pooled (ASSD). Both are NaN when one mask is empty and 0 when both are.
+/// The surface of a mask is its voxels with a face neighbour outside (the image border counts as
+/// outside, except along axes of one voxel). hd95 is the larger of the two directed 95th
+/// percentiles, average the mean of both directions' distances pooled (ASSD). Both are NaN when one
+/// mask is empty and 0 when both are.
 struct SurfaceDistance {
   double hd95 = 0.0;
   double average = 0.0;
 };
 /// bool masks [D, H, W].
-SurfaceDistance surface_distance(const at::Tensor& a, const at::Tensor& b, const Geometry& geometry);
+SurfaceDistance surface_distance(const at::Tensor& a,
+                                 const at::Tensor& b,
+                                 const Geometry& geometry);
 
 }  // namespace triptych

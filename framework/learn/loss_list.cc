@@ -32,7 +32,9 @@ void LossList::check(const std::vector<config::Node>& configs, config::Problems&
 LossList::LossList(const std::vector<config::Node>& configs) {
   for (const config::Node& config : configs) {
     const config::Node own = without_weight(config);
-    items_.push_back({config.string_or("name", ""), config.double_or("weight", 1.0), LossRegistry::instance().create(own)});
+    items_.push_back({config.string_or("name", ""),
+                      config.double_or("weight", 1.0),
+                      LossRegistry::instance().create(own)});
   }
 }
 

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/learn/loss.h"
+#include "framework/learn/task.h"
+
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "framework/learn/loss.h"
-#include "framework/learn/task.h"
-
 namespace triptych {
 
-/// The weighted losses of a task, from a list such as `[{name: cross_entropy}, {name: dice, weight: 0.5}]`.
+/// The weighted losses of a task, from a list such as `[{name: cross_entropy}, {name: dice, weight:
+/// 0.5}]`.
 class LossList {
  public:
   /// Schema errors of every element, for a task's `validate`.
@@ -19,7 +20,9 @@ class LossList {
   explicit LossList(const std::vector<config::Node>& configs);
 
   /// One term per loss, named as the loss, already weighted.
-  std::vector<LossTerm> operator()(const at::Tensor& prediction, const at::Tensor& target, const LossContext& context) const;
+  std::vector<LossTerm> operator()(const at::Tensor& prediction,
+                                   const at::Tensor& target,
+                                   const LossContext& context) const;
 
  private:
   struct Item {

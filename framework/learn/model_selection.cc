@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/model_selection.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "framework/core/error.h"
 #include "framework/core/suggest.h"
+
+#include <algorithm>
+#include <cmath>
 
 namespace triptych {
 namespace {
@@ -13,7 +13,8 @@ namespace {
 constexpr double kSmallestBase = 0.05;
 
 const ValidationValue* find(const std::vector<ValidationValue>& values, const std::string& name) {
-  const auto found = std::find_if(values.begin(), values.end(), [&](const ValidationValue& v) { return v.name == name; });
+  const auto found = std::find_if(
+      values.begin(), values.end(), [&](const ValidationValue& v) { return v.name == name; });
   return found == values.end() ? nullptr : &*found;
 }
 
@@ -29,8 +30,12 @@ void check_metric(const ExperimentTask& task, const std::string& metric) {
   for (const MetricValue& value : task.task->metrics()->values()) names.push_back(value.name);
   if (names.empty() || std::find(names.begin(), names.end(), metric) != names.end()) return;
   const std::string meant = did_you_mean(metric, names);
-  throw ConfigError("schema", fmt::format("trainer.monitor: task '{}' has no metric '{}'{} Metrics: {}",
-                                          task.key, metric, meant.empty() ? "." : meant, join(names)));
+  throw ConfigError("schema",
+                    fmt::format("trainer.monitor: task '{}' has no metric '{}'{} Metrics: {}",
+                                task.key,
+                                metric,
+                                meant.empty() ? "." : meant,
+                                join(names)));
 }
 
 }  // namespace
@@ -41,32 +46,42 @@ ModelSelection::ModelSelection(const Experiment& experiment)
       patience_(experiment.config().trainer.patience) {
   for (const ExperimentTask& task : experiment.tasks()) {
     main_metrics_.push_back(task.key + "/" + task.task->main_metric());
-    if (monitor_.starts_with(task.key + "/")) check_metric(task, monitor_.substr(task.key.size() + 1));
+    if (monitor_.starts_with(task.key + "/"))
+      check_metric(task, monitor_.substr(task.key.size() + 1));
   }
   if (monitor_ == "auto" && main_metrics_.size() == 1) monitor_ = main_metrics_[0];
 }
 
-ValidationValue ModelSelection::monitored(const std::vector<ValidationValue>& values, const TrainState& state) const {
+ValidationValue ModelSelection::monitored(const std::vector<ValidationValue>& values,
+                                          const TrainState& state) const {
   if (monitor_ == "auto") return relative_change(values, state);
   if (const ValidationValue* value = find(values, monitor_)) return *value;
   std::vector<std::string> names;
   for (const ValidationValue& value : values) names.push_back(value.name);
   const std::string meant = did_you_mean(monitor_, names);
-  throw ConfigError("schema", fmt::format("trainer.monitor: no validation gives '{}'{} Values: {}",
-                                          monitor_, meant.empty() ? "." : meant, join(names)));
+  throw ConfigError("schema",
+                    fmt::format("trainer.monitor: no validation gives '{}'{} Values: {}",
+                                monitor_,
+                                meant.empty() ? "." : meant,
+                                join(names)));
 }
 
-ValidationValue ModelSelection::relative_change(const std::vector<ValidationValue>& values, const TrainState& state) const {
+ValidationValue ModelSelection::relative_change(const std::vector<ValidationValue>& values,
+                                                const TrainState& state) const {
   double sum = 0.0;
   std::int64_t count = 0;
   for (const std::string& name : main_metrics_) {
     const ValidationValue* value = find(values, name);
     const auto first = state.first_metrics.find(name);
-    if (value == nullptr || first == state.first_metrics.end() || !std::isfinite(value->value)) continue;
-    sum += gain(value->value, first->second, value->direction) / std::max(std::abs(first->second), kSmallestBase);
+    if (value == nullptr || first == state.first_metrics.end() || !std::isfinite(value->value))
+      continue;
+    sum += gain(value->value, first->second, value->direction) /
+           std::max(std::abs(first->second), kSmallestBase);
     ++count;
   }
-  return {"auto", count > 0 ? sum / static_cast<double>(count) : std::nan(""), Direction::kHigherIsBetter};
+  return {"auto",
+          count > 0 ? sum / static_cast<double>(count) : std::nan(""),
+          Direction::kHigherIsBetter};
 }
 
 bool ModelSelection::observe(const std::vector<ValidationValue>& values, TrainState& state) const {
@@ -76,7 +91,8 @@ bool ModelSelection::observe(const std::vector<ValidationValue>& values, TrainSt
   }
   const ValidationValue now = monitored(values, state);
   const bool first = state.best_step < 0;
-  const bool better = std::isfinite(now.value) && (first || gain(now.value, state.best_value, now.direction) > min_delta_);
+  const bool better = std::isfinite(now.value) &&
+                      (first || gain(now.value, state.best_value, now.direction) > min_delta_);
   if (better) {
     state.best_value = now.value;
     state.best_step = state.step;

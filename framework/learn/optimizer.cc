@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/optimizer.h"
 
+#include "framework/core/error.h"
+#include "framework/core/suggest.h"
+#include "framework/learn/optimizer_loops.h"
+
 #include <cmath>
 #include <map>
 #include <set>
@@ -8,18 +12,16 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
-#include "framework/core/error.h"
-#include "framework/core/suggest.h"
-#include "framework/learn/optimizer_loops.h"
-
 namespace triptych {
 namespace {
 
 constexpr std::int64_t kGrain = 32768;  // elements a thread takes at once
 
-/// True when the update may walk through memory: float32 on the CPU without gaps, whatever the order of the axes.
+/// True when the update may walk through memory: float32 on the CPU without gaps, whatever the
+/// order of the axes.
 bool is_plain_memory(const at::Tensor& parameter) {
-  return parameter.is_cpu() && parameter.scalar_type() == at::kFloat && parameter.is_non_overlapping_and_dense();
+  return parameter.is_cpu() && parameter.scalar_type() == at::kFloat &&
+         parameter.is_non_overlapping_and_dense();
 }
 
 /// The gradient with the parameter's strides.
@@ -51,7 +53,8 @@ std::vector<std::string> beginnings(const NamedTensors& parameters) {
 }
 
 /// The factor of every parameter on the learning rate.
-std::vector<double> rates_of(const std::map<std::string, double>& rates, const NamedTensors& parameters) {
+std::vector<double> rates_of(const std::map<std::string, double>& rates,
+                             const NamedTensors& parameters) {
   std::vector<double> result;
   std::set<std::string> used;
   for (const auto& [name, tensor] : parameters) {
@@ -67,8 +70,10 @@ std::vector<double> rates_of(const std::map<std::string, double>& rates, const N
   }
   for (const auto& [beginning, rate] : rates) {
     if (used.contains(beginning)) continue;
-    throw ConfigError("schema", fmt::format("optimizer.rates: no trainable parameter's name begins with '{}'", beginning),
-                      "names begin with " + join(beginnings(parameters)));
+    throw ConfigError(
+        "schema",
+        fmt::format("optimizer.rates: no trainable parameter's name begins with '{}'", beginning),
+        "names begin with " + join(beginnings(parameters)));
   }
   return result;
 }
@@ -118,7 +123,10 @@ void Optimizer::step(double factor) {
   }
 }
 
-void Optimizer::update_in_place(at::Tensor& parameter, const at::Tensor& gradient, Slot& slot, double lr) const {
+void Optimizer::update_in_place(at::Tensor& parameter,
+                                const at::Tensor& gradient,
+                                Slot& slot,
+                                double lr) const {
   auto* weight = parameter.data_ptr<float>();
   const auto* slope = gradient.data_ptr<float>();
   auto* first = slot.first.defined() ? slot.first.data_ptr<float>() : nullptr;
@@ -136,7 +144,8 @@ void Optimizer::update_in_place(at::Tensor& parameter, const at::Tensor& gradien
                           .nesterov = config_.nesterov,
                           .first = slot.step == 1};
   at::parallel_for(0, parameter.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
-    sgd_update(weight + begin, slope + begin, first == nullptr ? nullptr : first + begin, end - begin, c);
+    sgd_update(
+        weight + begin, slope + begin, first == nullptr ? nullptr : first + begin, end - begin, c);
   });
 }
 
@@ -170,7 +179,8 @@ void Optimizer::update_sgd(Bundle& bundle, std::int64_t step, double lr) const {
   if (config_.momentum > 0.0) {
     at::_foreach_mul_(bundle.first, step == 1 ? 0.0 : config_.momentum);
     at::_foreach_add_(bundle.first, slopes, 1.0);
-    slopes = config_.nesterov ? at::_foreach_add(slopes, bundle.first, config_.momentum) : bundle.first;
+    slopes =
+        config_.nesterov ? at::_foreach_add(slopes, bundle.first, config_.momentum) : bundle.first;
   }
   at::_foreach_add_(bundle.parameters, slopes, -lr);
 }
@@ -189,7 +199,8 @@ double Optimizer::clip_gradients(double max_norm) {
   const std::vector<at::Tensor> norms = at::_foreach_norm(gradients, 2.0);
   const double norm = at::norm(at::stack(norms).to(at::kDouble)).item<double>();
   // The small term is LibTorch's clip_grad_norm_, so that results can be compared.
-  if (max_norm > 0.0 && std::isfinite(norm) && norm > max_norm) at::_foreach_mul_(gradients, max_norm / (norm + 1e-6));
+  if (max_norm > 0.0 && std::isfinite(norm) && norm > max_norm)
+    at::_foreach_mul_(gradients, max_norm / (norm + 1e-6));
   return norm;
 }
 
@@ -198,7 +209,8 @@ NamedTensors Optimizer::state() const {
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const std::string& name = parameters_[i].first;
     const Slot& slot = slots_[i];
-    if (slot.first.defined()) result.emplace_back(name + (is_adam() ? ".exp_avg" : ".momentum"), slot.first);
+    if (slot.first.defined())
+      result.emplace_back(name + (is_adam() ? ".exp_avg" : ".momentum"), slot.first);
     if (slot.second.defined()) result.emplace_back(name + ".exp_avg_sq", slot.second);
     result.emplace_back(name + ".step", at::full({1}, slot.step, at::TensorOptions(at::kLong)));
   }
@@ -240,7 +252,9 @@ void Optimizer::load(const SafeTensors& state) {
   if (!faults.empty()) {
     const std::size_t count = faults.size();
     if (count > 5) faults.resize(5);
-    throw model_error(fmt::format("optimiser state does not fit '{}': {}{}", config_.name, join(faults),
+    throw model_error(fmt::format("optimiser state does not fit '{}': {}{}",
+                                  config_.name,
+                                  join(faults),
                                   count > 5 ? fmt::format(" and {} more", count - 5) : ""),
                       "the checkpoint is of another model or another optimiser");
   }

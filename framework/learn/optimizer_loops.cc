@@ -19,7 +19,8 @@ void adam_update(float* __restrict__ parameter,
     const float square = k.beta2 * second_moment[i] + k.rest2 * slope * slope;
     first_moment[i] = mean;
     second_moment[i] = square;
-    parameter[i] = weight - k.step_size * mean / (std::sqrt(square) / k.second_correction + k.epsilon);
+    parameter[i] =
+        weight - k.step_size * mean / (std::sqrt(square) / k.second_correction + k.epsilon);
   }
 }
 

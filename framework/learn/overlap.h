@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include "framework/learn/loss.h"
+
+#include <ATen/core/Tensor.h>
 
 namespace triptych {
 
-/// Soft counts per class, summed over the whole batch: y one-hot labels, p softmax probabilities, labelled voxels only.
+/// Soft counts per class, summed over the whole batch: y one-hot labels, p softmax probabilities,
+/// labelled voxels only.
 struct SoftOverlap {
   at::Tensor intersection;    ///< [K] sum y p
   at::Tensor target;          ///< [K] sum y (= sum y^2)
@@ -16,6 +17,8 @@ struct SoftOverlap {
 };
 
 /// logits [N, K, D, H, W], labels int64 [N, D, H, W].
-SoftOverlap soft_overlap(const at::Tensor& logits, const at::Tensor& labels, const LossContext& context);
+SoftOverlap soft_overlap(const at::Tensor& logits,
+                         const at::Tensor& labels,
+                         const LossContext& context);
 
 }  // namespace triptych

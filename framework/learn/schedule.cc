@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/schedule.h"
 
-#include <algorithm>
-
 #include "framework/core/error.h"
+
+#include <algorithm>
 
 namespace triptych {
 
@@ -11,8 +11,10 @@ void Schedule::observe(std::int64_t, double) {}
 
 void Schedule::load(const std::map<std::string, double>& state) {
   if (state.empty()) return;
-  throw model_error(fmt::format("schedule: the checkpoint holds '{}', which this schedule does not have", state.begin()->first),
-                    "the checkpoint was written with another schedule");
+  throw model_error(
+      fmt::format("schedule: the checkpoint holds '{}', which this schedule does not have",
+                  state.begin()->first),
+      "the checkpoint was written with another schedule");
 }
 
 double warmup_factor(std::int64_t step, std::int64_t warmup_steps) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/config/component.h"
+
 #include <cstdint>
 #include <map>
 #include <string>
-
-#include "framework/config/component.h"
 
 namespace triptych {
 
@@ -37,4 +37,5 @@ using ScheduleRegistry = config::Registry<Schedule, std::int64_t>;
 
 }  // namespace triptych
 
-#define TRIPTYCH_REGISTER_SCHEDULE(name, type) TRIPTYCH_REGISTER_COMPONENT(::triptych::ScheduleRegistry, name, type)
+#define TRIPTYCH_REGISTER_SCHEDULE(name, type) \
+  TRIPTYCH_REGISTER_COMPONENT(::triptych::ScheduleRegistry, name, type)

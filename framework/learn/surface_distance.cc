@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "framework/core/shape.h"
+#include "framework/image/distance_map.h"
+#include "framework/learn/label_metrics.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
 
 #include <ATen/ATen.h>
-
-#include "framework/core/shape.h"
-#include "framework/image/distance_map.h"
-#include "framework/learn/label_metrics.h"
 
 namespace triptych {
 namespace {
@@ -40,20 +40,26 @@ std::pair<at::Tensor, at::Tensor> cropped(at::Tensor a, at::Tensor b) {
   return {a, b};
 }
 
-std::vector<float> distances(const at::Tensor& from, const at::Tensor& to, const std::array<double, 3>& spacing) {
+std::vector<float> distances(const at::Tensor& from,
+                             const at::Tensor& to,
+                             const std::array<double, 3>& spacing) {
   const at::Tensor values = distance_to(to, spacing).masked_select(from).contiguous();
   return {values.data_ptr<float>(), values.data_ptr<float>() + values.numel()};
 }
 
 double percentile_95(std::vector<float> values) {
-  const auto rank = static_cast<std::size_t>(std::ceil(0.95 * static_cast<double>(values.size()))) - 1;
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(rank), values.end());
+  const auto rank =
+      static_cast<std::size_t>(std::ceil(0.95 * static_cast<double>(values.size()))) - 1;
+  std::nth_element(
+      values.begin(), values.begin() + static_cast<std::ptrdiff_t>(rank), values.end());
   return values[rank];
 }
 
 }  // namespace
 
-SurfaceDistance surface_distance(const at::Tensor& a, const at::Tensor& b, const Geometry& geometry) {
+SurfaceDistance surface_distance(const at::Tensor& a,
+                                 const at::Tensor& b,
+                                 const Geometry& geometry) {
   check_shape(a, {b.size(0), b.size(1), b.size(2)}, "surface distance");
   const bool a_empty = !a.any().item<bool>();
   const bool b_empty = !b.any().item<bool>();
@@ -62,7 +68,8 @@ SurfaceDistance surface_distance(const at::Tensor& a, const at::Tensor& b, const
     const double undefined = std::numeric_limits<double>::quiet_NaN();
     return {undefined, undefined};
   }
-  const std::array<double, 3> spacing = {geometry.spacing[0], geometry.spacing[1], geometry.spacing[2]};
+  const std::array<double, 3> spacing = {
+      geometry.spacing[0], geometry.spacing[1], geometry.spacing[2]};
   // Surfaces first, so that a box face is not taken for the image border.
   const auto [surface_a, surface_b] = cropped(surface_of(a), surface_of(b));
   const std::vector<float> a_to_b = distances(surface_a, surface_b, spacing);

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <map>
-#include <memory>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "framework/config/component.h"
 #include "framework/data/batch.h"
 #include "framework/data/loader.h"
 #include "framework/image/class_table.h"
 #include "framework/model/head.h"
 
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
 namespace triptych {
 
 /// What a task is told about its place in the experiment.
 struct TaskContext {
-  std::string key;      ///< tasks.<key>
-  ClassTable classes;   ///< of its dataset
+  std::string key;     ///< tasks.<key>
+  ClassTable classes;  ///< of its dataset
   std::int64_t head_channels = 0;
 };
 
@@ -31,15 +31,19 @@ struct MetricValue {
   Direction direction = Direction::kHigherIsBetter;
 };
 
-/// Sums up what it sees and gives metrics; one per validation. What it sums up can be taken out as numbers and added to
-/// another accumulator of the same task, so that parts of the items may be measured apart.
+/// Sums up what it sees and gives metrics; one per validation. What it sums up can be taken out as
+/// numbers and added to another accumulator of the same task, so that parts of the items may be
+/// measured apart.
 class MetricAccumulator {
  public:
   virtual ~MetricAccumulator() = default;
   virtual void add(const Prediction& prediction, const Batch& batch) = 0;
-  /// A whole predicted volume [1, C, D, H, W] on `grid` (classes as Prediction::Kind::kLabels) against the sample's entries,
-  /// by role. Adds what slices cannot give, such as surface distances and distances of landmarks.
-  virtual void add_volume(const Prediction& predicted, const Geometry& grid, const Sample& reference) = 0;
+  /// A whole predicted volume [1, C, D, H, W] on `grid` (classes as Prediction::Kind::kLabels)
+  /// against the sample's entries, by role. Adds what slices cannot give, such as surface distances
+  /// and distances of landmarks.
+  virtual void add_volume(const Prediction& predicted,
+                          const Geometry& grid,
+                          const Sample& reference) = 0;
   /// The sums; their meaning is the accumulator's own.
   virtual std::vector<double> state() const = 0;
   /// Adds the state() of another accumulator of the same task.
@@ -55,9 +59,11 @@ struct LossTerm {
 
 /// How a whole volume is predicted.
 enum class VolumePrediction {
-  kPlanes,  ///< slice by slice along the plane sets of infer.planes; in blocks where the network is a 3D one
+  kPlanes,  ///< slice by slice along the plane sets of infer.planes; in blocks where the network is
+            ///< a 3D one
   kBlocks,  ///< in overlapping blocks, 3D networks only
-  kGlobal,  ///< one call on whole entries of all roles, for heads that need everything at once (registration)
+  kGlobal,  ///< one call on whole entries of all roles, for heads that need everything at once
+            ///< (registration)
 };
 
 /// Roles that a picture of a prediction shows beside it.
@@ -74,14 +80,16 @@ class Task {
 
   /// Roles that training reads, bound to entries of the dataset.
   virtual std::vector<RoleBinding> roles() const = 0;
-  /// The role whose grid the sampler cuts slices and patches from; "" = the first of roles() that has a grid.
+  /// The role whose grid the sampler cuts slices and patches from; "" = the first of roles() that
+  /// has a grid.
   virtual std::string reference_role() const { return ""; }
   virtual std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const = 0;
   virtual std::unique_ptr<MetricAccumulator> metrics() const = 0;
   /// Name of the metric that stands for the task in model selection.
   virtual std::string main_metric() const = 0;
   virtual VolumePrediction volume_prediction() const = 0;
-  /// The prediction as it is written and fused: probabilities of classes [N, K, ...], or the image itself.
+  /// The prediction as it is written and fused: probabilities of classes [N, K, ...], or the image
+  /// itself.
   virtual at::Tensor activate(const Prediction& prediction) const = 0;
   virtual const TaskContext& context() const = 0;
   virtual PictureRoles picture_roles() const { return {}; }
@@ -91,4 +99,5 @@ using TaskRegistry = config::Registry<Task, const TaskContext&>;
 
 }  // namespace triptych
 
-#define TRIPTYCH_REGISTER_TASK(name, type) TRIPTYCH_REGISTER_COMPONENT(::triptych::TaskRegistry, name, type)
+#define TRIPTYCH_REGISTER_TASK(name, type) \
+  TRIPTYCH_REGISTER_COMPONENT(::triptych::TaskRegistry, name, type)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/task_groups.h"
 
-#include <algorithm>
-
 #include "framework/core/error.h"
 #include "framework/core/random.h"
 #include "framework/data/stack_key.h"
+
+#include <algorithm>
 
 namespace triptych {
 namespace {
@@ -19,9 +19,11 @@ std::vector<RoleBinding> roles_of(const ExperimentTask& task) {
   std::vector<RoleBinding> roles = task.task->roles();
   const std::string reference = task.task->reference_role();
   if (reference.empty()) return roles;
-  const auto found = std::find_if(roles.begin(), roles.end(), [&](const RoleBinding& role) { return role.role == reference; });
+  const auto found = std::find_if(
+      roles.begin(), roles.end(), [&](const RoleBinding& role) { return role.role == reference; });
   if (found == roles.end()) {
-    throw model_error(fmt::format("task '{}': reference_role() names '{}', which roles() lacks", task.key, reference));
+    throw model_error(fmt::format(
+        "task '{}': reference_role() names '{}', which roles() lacks", task.key, reference));
   }
   std::rotate(roles.begin(), found, std::next(found));
   return roles;
@@ -31,8 +33,11 @@ std::vector<RoleBinding> roles_of(const ExperimentTask& task) {
 bool merge_roles(std::vector<RoleBinding>& roles, const std::vector<RoleBinding>& added) {
   std::vector<RoleBinding> merged = roles;
   for (RoleBinding& role : merged) {
-    const auto same = std::find_if(added.begin(), added.end(), [&](const RoleBinding& r) { return r.role == role.role; });
-    if (same != added.end() && !(same->entry == role.entry && same->target == role.target && same->extent == role.extent)) return false;
+    const auto same = std::find_if(
+        added.begin(), added.end(), [&](const RoleBinding& r) { return r.role == role.role; });
+    if (same != added.end() &&
+        !(same->entry == role.entry && same->target == role.target && same->extent == role.extent))
+      return false;
     role.required = role.required && same != added.end() && same->required;
   }
   for (const RoleBinding& role : added) {
@@ -45,7 +50,8 @@ bool merge_roles(std::vector<RoleBinding>& roles, const std::vector<RoleBinding>
   return true;
 }
 
-/// Name of the entry that carries the region in the first sample that has one of the roles' grids; "" without any.
+/// Name of the entry that carries the region in the first sample that has one of the roles' grids;
+/// "" without any.
 std::string reference_entry(const std::vector<RoleBinding>& roles, const Dataset& dataset) {
   for (const SampleSpec& sample : dataset.samples()) {
     const std::size_t reference = reference_role(sample, roles);
@@ -54,7 +60,8 @@ std::string reference_entry(const std::vector<RoleBinding>& roles, const Dataset
   return "";
 }
 
-/// The label on the reference grid that sampling is balanced by: the role `label`, else the first such label, else "".
+/// The label on the reference grid that sampling is balanced by: the role `label`, else the first
+/// such label, else "".
 std::string label_entry(const std::vector<RoleBinding>& roles, const Dataset& dataset) {
   std::string found;
   for (const RoleBinding& role : roles) {
@@ -104,9 +111,13 @@ void check_edges(const TaskGroup& group, const std::vector<ExperimentTask>& task
   for (const std::size_t index : group.tasks) {
     for (const std::string& source : tasks[index].setup.reads_from) {
       if (std::find(keys.begin(), keys.end(), source) != keys.end()) continue;
-      throw ConfigError("schema", fmt::format("tasks.{}.reads_from: '{}' is not predicted in the same batch: the two tasks bind a "
-                                              "role to different entries, or only one has samples in the split",
-                                              tasks[index].key, source));
+      throw ConfigError(
+          "schema",
+          fmt::format(
+              "tasks.{}.reads_from: '{}' is not predicted in the same batch: the two tasks bind a "
+              "role to different entries, or only one has samples in the split",
+              tasks[index].key,
+              source));
     }
   }
 }
@@ -116,7 +127,8 @@ void check_edges(const TaskGroup& group, const std::vector<ExperimentTask>& task
 bool share_batches(const TaskSetup& a, const TaskSetup& b, Phase phase) {
   const bool same_items = phase == Phase::kTraining || a.validation_items == b.validation_items;
   return same_items && a.dataset == b.dataset && a.batch_size == b.batch_size &&
-         config::write(a.sampling) == config::write(b.sampling) && transforms_of(a, phase) == transforms_of(b, phase);
+         config::write(a.sampling) == config::write(b.sampling) &&
+         transforms_of(a, phase) == transforms_of(b, phase);
 }
 
 std::vector<TaskGroup> make_task_groups(const Experiment& experiment, Phase phase) {
@@ -124,17 +136,21 @@ std::vector<TaskGroup> make_task_groups(const Experiment& experiment, Phase phas
   const char* split = phase == Phase::kTraining ? "train" : "validation";
   std::vector<TaskGroup> groups;
   for (std::size_t i = 0; i < tasks.size(); ++i) {
-    if (tasks[i].dataset == nullptr) experiment.dataset(tasks[i].setup.dataset);  // throws why it could not be opened
+    if (tasks[i].dataset == nullptr)
+      experiment.dataset(tasks[i].setup.dataset);  // throws why it could not be opened
     if (tasks[i].dataset->split(split).empty()) {
       if (phase == Phase::kValidation) continue;
       throw data_error(fmt::format("data set '{}' of task '{}' has no sample in its split '{}'",
-                                   tasks[i].setup.dataset, tasks[i].key, split));
+                                   tasks[i].setup.dataset,
+                                   tasks[i].key,
+                                   split));
     }
     const auto joins = [&](TaskGroup& group) {
       const std::vector<RoleBinding> roles = roles_of(tasks[i]);
       const Dataset& dataset = *tasks[i].dataset;
       return share_batches(tasks[group.tasks[0]].setup, tasks[i].setup, phase) &&
-             reference_entry(group.source.roles, dataset) == reference_entry(roles, dataset) && merge_roles(group.source.roles, roles);
+             reference_entry(group.source.roles, dataset) == reference_entry(roles, dataset) &&
+             merge_roles(group.source.roles, roles);
     };
     auto group = std::find_if(groups.begin(), groups.end(), joins);
     if (group == groups.end()) {
@@ -156,20 +172,24 @@ std::vector<TaskGroup> make_task_groups(const Experiment& experiment, Phase phas
 std::vector<std::vector<Item>> validation_batches(const TaskGroup& group, std::int64_t limit) {
   const auto size_of = [](const Item& item) {
     Index3 size{};
-    for (std::size_t i = 0; i < 3; ++i) size[i] = item.region.size[static_cast<std::size_t>(kSliceOrder[item.axis][i])];
+    for (std::size_t i = 0; i < 3; ++i)
+      size[i] = item.region.size[static_cast<std::size_t>(kSliceOrder[item.axis][i])];
     return size;
   };
   std::vector<std::vector<Item>> batches;
   for (const Item& item : group.source.sampler->all_items(limit)) {
-    const bool fits = !batches.empty() && static_cast<std::int64_t>(batches.back().size()) < group.source.batch_size &&
-                      size_of(batches.back().front()) == size_of(item) && batches.back().front().sample == item.sample;
+    const bool fits = !batches.empty() &&
+                      static_cast<std::int64_t>(batches.back().size()) < group.source.batch_size &&
+                      size_of(batches.back().front()) == size_of(item) &&
+                      batches.back().front().sample == item.sample;
     if (!fits) batches.emplace_back();
     batches.back().push_back(item);
   }
   return batches;
 }
 
-std::vector<std::string> task_keys(const std::vector<std::size_t>& indices, const std::vector<ExperimentTask>& all) {
+std::vector<std::string> task_keys(const std::vector<std::size_t>& indices,
+                                   const std::vector<ExperimentTask>& all) {
   std::vector<std::string> keys;
   for (const std::size_t index : indices) keys.push_back(all[index].key);
   return keys;

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/learn/experiment.h"
+
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "framework/learn/experiment.h"
-
 namespace triptych {
 
-/// Tasks that share a batch and one forward pass: equal data set, sampling, transforms and batch size, and no role that two
-/// of them bind to different entries.
+/// Tasks that share a batch and one forward pass: equal data set, sampling, transforms and batch
+/// size, and no role that two of them bind to different entries.
 struct TaskGroup {
   std::vector<std::size_t> tasks;  ///< indices into Experiment::tasks()
-  Loader::Source source;           ///< roles of all of them; a role is required only where every task requires it
+  Loader::Source
+      source;  ///< roles of all of them; a role is required only where every task requires it
 };
 
 enum class Phase { kTraining, kValidation };
@@ -21,16 +22,18 @@ enum class Phase { kTraining, kValidation };
 /// True when two tasks draw the same items in the same batches, so that they can be in one group.
 bool share_batches(const TaskSetup& a, const TaskSetup& b, Phase phase);
 
-/// Groups of a phase. Training uses the split "train" and the configured sampling; validation the split "validation", its own
-/// transforms, and neither class balancing nor a smallest foreground. Tasks whose split is empty are left out of validation;
-/// an empty training split is a data_error. A task that reads from one of another group is a ConfigError.
+/// Groups of a phase. Training uses the split "train" and the configured sampling; validation the
+/// split "validation", its own transforms, and neither class balancing nor a smallest foreground.
+/// Tasks whose split is empty are left out of validation; an empty training split is a data_error.
+/// A task that reads from one of another group is a ConfigError.
 std::vector<TaskGroup> make_task_groups(const Experiment& experiment, Phase phase);
 
-/// Item numbers of `group` in the order of Sampler::all_items(limit), cut into batches of at most source.batch_size items that
-/// have the same size and so can be stacked.
+/// Item numbers of `group` in the order of Sampler::all_items(limit), cut into batches of at most
+/// source.batch_size items that have the same size and so can be stacked.
 std::vector<std::vector<Item>> validation_batches(const TaskGroup& group, std::int64_t limit);
 
 /// Keys of the tasks `indices`.
-std::vector<std::string> task_keys(const std::vector<std::size_t>& indices, const std::vector<ExperimentTask>& all);
+std::vector<std::string> task_keys(const std::vector<std::size_t>& indices,
+                                   const std::vector<ExperimentTask>& all);
 
 }  // namespace triptych

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/trainer.h"
 
-#include <chrono>
-#include <cmath>
-#include <csignal>
-#include <optional>
-
 #include "framework/core/error.h"
 #include "framework/core/log.h"
 #include "framework/core/nn.h"
@@ -18,13 +13,20 @@
 #include "framework/learn/schedule.h"
 #include "framework/learn/training_step.h"
 
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <optional>
+
 namespace triptych {
 namespace {
 
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 using NamedValues = std::vector<std::pair<std::string, double>>;
 
@@ -45,7 +47,10 @@ struct Trainer::State {
     std::int64_t steps = 0;
   };
 
-  State(Experiment& experiment_in, fs::path folder, TrainingObserver* observer_in, DistributedContext& context_in);
+  State(Experiment& experiment_in,
+        fs::path folder,
+        TrainingObserver* observer_in,
+        DistributedContext& context_in);
 
   void share_batches_among_ranks();
   void start_loaders();
@@ -83,7 +88,10 @@ struct Trainer::State {
   double gradient_norm = 0.0;
 };
 
-Trainer::State::State(Experiment& experiment_in, fs::path folder, TrainingObserver* observer_in, DistributedContext& context_in)
+Trainer::State::State(Experiment& experiment_in,
+                      fs::path folder,
+                      TrainingObserver* observer_in,
+                      DistributedContext& context_in)
     : experiment(experiment_in),
       checkpoints(std::move(folder) / "checkpoints"),
       observer(context_in.rank() == 0 ? observer_in : nullptr),
@@ -91,11 +99,14 @@ Trainer::State::State(Experiment& experiment_in, fs::path folder, TrainingObserv
       groups(make_task_groups(experiment, Phase::kTraining)),
       validation(experiment),
       selection(experiment),
-      schedule(ScheduleRegistry::instance().create(experiment.config().schedule, experiment.config().trainer.max_steps)),
+      schedule(ScheduleRegistry::instance().create(experiment.config().schedule,
+                                                   experiment.config().trainer.max_steps)),
       optimizer(experiment.config().optimizer, trainable_parameters(experiment)),
-      gradients(experiment, optimizer.parameters(), experiment.config().trainer.accumulate, context),
+      gradients(
+          experiment, optimizer.parameters(), experiment.config().trainer.accumulate, context),
       progress(experiment.initial_state()) {
-  if (validation.empty()) TRIPTYCH_LOG(warning, "no data set has validation samples: no validation, no best checkpoint");
+  if (validation.empty())
+    TRIPTYCH_LOG(warning, "no data set has validation samples: no validation, no best checkpoint");
   share_batches_among_ranks();
 }
 
@@ -104,8 +115,12 @@ void Trainer::State::share_batches_among_ranks() {
     group.source.rank = context.rank();
     group.source.ranks = context.ranks();
     if (group.source.batch_size % context.ranks() == 0) continue;
-    throw ConfigError("schema", fmt::format("tasks.{}.batch_size: expected a multiple of the {} ranks, got {}",
-                                            experiment.tasks()[group.tasks[0]].key, context.ranks(), group.source.batch_size));
+    throw ConfigError(
+        "schema",
+        fmt::format("tasks.{}.batch_size: expected a multiple of the {} ranks, got {}",
+                    experiment.tasks()[group.tasks[0]].key,
+                    context.ranks(),
+                    group.source.batch_size));
   }
 }
 
@@ -145,8 +160,9 @@ void Trainer::State::train_step() {
   const Clock::time_point start = Clock::now();
   const double waited_before = seconds_waiting();
   const auto seed = static_cast<std::uint64_t>(experiment.config().seed);
-  torch::manual_seed(mix_keys(seed, {hash_name("step"), static_cast<std::uint64_t>(progress.step)}) +
-                     static_cast<std::uint64_t>(context.rank()));
+  torch::manual_seed(
+      mix_keys(seed, {hash_name("step"), static_cast<std::uint64_t>(progress.step)}) +
+      static_cast<std::uint64_t>(context.rank()));
   std::vector<std::string> ids;
   const double loss = accumulate_gradients(ids);
   gradient_norm = optimizer.clip_gradients(config().clip_norm);
@@ -171,12 +187,15 @@ void Trainer::State::check_gradient(double norm, const std::vector<std::string>&
   if (std::isfinite(norm)) return;
   for (const auto& [name, parameter] : optimizer.parameters()) {
     if (!parameter.grad().defined() || at::isfinite(parameter.grad()).all().item<bool>()) continue;
-    throw numeric_error(fmt::format("gradient of '{}' is not finite at step {}, items {}", name, progress.step, join(ids)),
-                        "checkpoints stay as they were; look at these items, lower optimizer.lr or use "
-                        "trainer.precision=float32");
+    throw numeric_error(
+        fmt::format(
+            "gradient of '{}' is not finite at step {}, items {}", name, progress.step, join(ids)),
+        "checkpoints stay as they were; look at these items, lower optimizer.lr or use "
+        "trainer.precision=float32");
   }
-  throw numeric_error(fmt::format("the gradient's norm overflows at step {}, items {}", progress.step, join(ids)),
-                      "checkpoints stay as they were; lower optimizer.lr");
+  throw numeric_error(
+      fmt::format("the gradient's norm overflows at step {}, items {}", progress.step, join(ids)),
+      "checkpoints stay as they were; lower optimizer.lr");
 }
 
 void Trainer::State::log_row() {
@@ -190,21 +209,25 @@ void Trainer::State::log_row() {
     values.emplace_back("weight/" + experiment.tasks()[t].key, weights[t]);
   }
   values.emplace_back("time/step_ms", 1e3 * window.seconds / steps);
-  values.emplace_back("time/wait_fraction", window.seconds > 0.0 ? window.waiting / window.seconds : 0.0);
+  values.emplace_back("time/wait_fraction",
+                      window.seconds > 0.0 ? window.waiting / window.seconds : 0.0);
   if (observer != nullptr) observer->on_metrics(progress.step, "train", values);
   window = {};
 }
 
 bool Trainer::State::validation_is_due() const {
-  if (validation.empty() || progress.step == 0 || progress.validated_step == progress.step) return false;
+  if (validation.empty() || progress.step == 0 || progress.validated_step == progress.step)
+    return false;
   return progress.step % config().validate_every == 0 || progress.step >= config().max_steps;
 }
 
 void Trainer::State::validate_and_select() {
-  const auto show = [&](const ExperimentTask& task, const Batch& batch, const at::Tensor& activated) {
-    observer->on_predictions(progress.step, task, batch, activated);
-  };
-  const auto values = validation.run(progress.step, observer != nullptr ? PredictionSink(show) : PredictionSink());
+  const auto show =
+      [&](const ExperimentTask& task, const Batch& batch, const at::Tensor& activated) {
+        observer->on_predictions(progress.step, task, batch, activated);
+      };
+  const auto values =
+      validation.run(progress.step, observer != nullptr ? PredictionSink(show) : PredictionSink());
   if (!values) return;  // stopped on the way; resuming validates
   const bool better = selection.observe(*values, progress);
   progress.validated_step = progress.step;
@@ -245,8 +268,12 @@ std::vector<std::pair<std::string, NamedTensors>> Trainer::State::checkpoint_par
 }
 
 void Trainer::State::load(const fs::path& folder) {
-  load_module(experiment.model(), read_model_state(folder), "", (folder / "model.safetensors").string());
-  load_module(experiment.weighting(), read_checkpoint_part(folder, "weighting"), "", (folder / "weighting.safetensors").string());
+  load_module(
+      experiment.model(), read_model_state(folder), "", (folder / "model.safetensors").string());
+  load_module(experiment.weighting(),
+              read_checkpoint_part(folder, "weighting"),
+              "",
+              (folder / "weighting.safetensors").string());
   optimizer.load(read_checkpoint_part(folder, "optimizer"));
   gradients.adversaries().load(folder);
 }
@@ -261,7 +288,10 @@ void Trainer::State::save(const char* name) {
   if (observer != nullptr) observer->on_checkpoint(progress.step, folder, best);
 }
 
-Trainer::Trainer(Experiment& experiment, fs::path folder, TrainingObserver* observer, DistributedContext& context)
+Trainer::Trainer(Experiment& experiment,
+                 fs::path folder,
+                 TrainingObserver* observer,
+                 DistributedContext& context)
     : state_(std::make_unique<State>(experiment, std::move(folder), observer, context)) {}
 
 Trainer::~Trainer() = default;
@@ -301,7 +331,8 @@ TrainingOutcome Trainer::run() {
   std::optional<Progress> line;
   if (s.context.rank() == 0) line.emplace("train", s.config().max_steps, s.progress.step);
   while (true) {
-    // First what is due at this step, then the next one: so a resumed run makes up for a validation that a stop cut off.
+    // First what is due at this step, then the next one: so a resumed run makes up for a validation
+    // that a stop cut off.
     if (s.validation_is_due() && stop_requested() == 0) s.validate_and_select();
     const bool stops = s.context.any(stop_requested() != 0);
     const bool ends = s.finished() || stops;
@@ -309,7 +340,9 @@ TrainingOutcome Trainer::run() {
     if ((ends || due) && s.changed) s.save("last");
     if (ends) break;
     s.train_step();
-    if (line) line->update(s.progress.step, fmt::format("loss {:.4g}", s.window.loss / static_cast<double>(s.window.steps)));
+    if (line)
+      line->update(s.progress.step,
+                   fmt::format("loss {:.4g}", s.window.loss / static_cast<double>(s.window.steps)));
     if (s.progress.step % s.config().log_every == 0 || s.finished()) s.log_row();
   }
   if (line) line->finish();

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/training_step.h"
 
-#include <cmath>
-
 #include "framework/core/error.h"
 #include "framework/core/nn.h"
 #include "framework/core/shape.h"
+
+#include <cmath>
 
 namespace triptych {
 namespace {
@@ -21,7 +21,8 @@ NamedTensors trainable_parameters(Experiment& experiment) {
     if (item.value().requires_grad()) result.emplace_back(item.key(), item.value());
   }
   for (const auto& item : experiment.weighting().named_parameters()) {
-    if (item.value().requires_grad()) result.emplace_back(kWeightingPrefix + item.key(), item.value());
+    if (item.value().requires_grad())
+      result.emplace_back(kWeightingPrefix + item.key(), item.value());
   }
   return result;
 }
@@ -39,13 +40,16 @@ GradientStep::GradientStep(Experiment& experiment,
     shared_.push_back(!name.starts_with(kHeadPrefix) && !name.starts_with(kWeightingPrefix));
   }
   const auto count = static_cast<std::int64_t>(experiment.tasks().size());
-  all_present_ = torch::ones({count}, torch::TensorOptions(torch::kBool).device(experiment.device()));
+  all_present_ =
+      torch::ones({count}, torch::TensorOptions(torch::kBool).device(experiment.device()));
 }
 
-double GradientStep::add(const std::vector<std::pair<const TaskGroup*, Batch>>& batches, std::int64_t step) {
+double GradientStep::add(const std::vector<std::pair<const TaskGroup*, Batch>>& batches,
+                         std::int64_t step) {
   std::vector<TaskOutput> outputs;
   for (const auto& [group, batch] : batches) {
-    for (TaskOutput& output : group_outputs(experiment_, *group, batch)) outputs.push_back(std::move(output));
+    for (TaskOutput& output : group_outputs(experiment_, *group, batch))
+      outputs.push_back(std::move(output));
   }
   std::vector<TaskLoss> losses = task_losses(experiment_, outputs);
   adversaries_.add_generator_terms(outputs, losses);
@@ -70,7 +74,8 @@ at::Tensor GradientStep::weighted(const std::vector<TaskLoss>& losses) {
   if (weighting.needs_jacobian()) return all.sum();
   at::Tensor present = presence(losses);
   if (shares_values) {
-    std::vector<at::Tensor> means = {torch::where(present, all.detach(), torch::zeros_like(all)), present.to(torch::kFloat)};
+    std::vector<at::Tensor> means = {torch::where(present, all.detach(), torch::zeros_like(all)),
+                                     present.to(torch::kFloat)};
     context_.average(means);
     present = means[1] > 0.0;
     const at::Tensor mean = torch::where(present, means[0] / means[1], torch::zeros_like(means[0]));
@@ -79,16 +84,20 @@ at::Tensor GradientStep::weighted(const std::vector<TaskLoss>& losses) {
   return weighting.combine(all, present);
 }
 
-double GradientStep::checked_value(const at::Tensor& total, const std::vector<TaskLoss>& losses, std::int64_t step) {
+double GradientStep::checked_value(const at::Tensor& total,
+                                   const std::vector<TaskLoss>& losses,
+                                   std::int64_t step) {
   const double value = total.defined() ? total.item<double>() : 0.0;
   const bool failed = context_.any(!std::isfinite(value));
   if (!std::isfinite(value)) {
     throw_if_not_finite(losses, experiment_, step);
-    throw numeric_error(fmt::format("the weighted loss is {} at step {} although every term is finite",
-                                    not_finite_text(value),
-                                    step));
+    throw numeric_error(
+        fmt::format("the weighted loss is {} at step {} although every term is finite",
+                    not_finite_text(value),
+                    step));
   }
-  if (failed) throw numeric_error(fmt::format("the loss is not finite on another rank at step {}", step));
+  if (failed)
+    throw numeric_error(fmt::format("the loss is not finite on another rank at step {}", step));
   std::vector<at::Tensor> mean = {torch::full({}, value, torch::kDouble)};
   context_.average(mean);
   return mean[0].item<double>();
@@ -122,7 +131,8 @@ std::vector<at::Tensor> GradientStep::network_parameters() const {
 void GradientStep::allocate_jacobian() {
   if (jacobian_.defined()) return;
   std::int64_t size = 0;
-  for (std::size_t p = 0; p < parameters_.size(); ++p) size += shared_[p] ? parameters_[p].second.numel() : 0;
+  for (std::size_t p = 0; p < parameters_.size(); ++p)
+    size += shared_[p] ? parameters_[p].second.numel() : 0;
   const auto options = torch::TensorOptions(torch::kFloat).device(experiment_.device());
   jacobian_ = torch::zeros({all_present_.size(0), size}, options);
   jacobian_present_.assign(experiment_.tasks().size(), false);
@@ -133,7 +143,8 @@ void GradientStep::add_jacobian_rows(const std::vector<TaskLoss>& losses) {
   allocate_jacobian();
   for (std::size_t t = 0; t < losses.size(); ++t) {
     const bool keep_graph = t + 1 < losses.size();
-    const auto gradients = torch::autograd::grad({losses[t].total * scale_}, inputs, {}, keep_graph, false, true);
+    const auto gradients =
+        torch::autograd::grad({losses[t].total * scale_}, inputs, {}, keep_graph, false, true);
     const torch::NoGradGuard no_grad;
     at::Tensor row = jacobian_[static_cast<std::int64_t>(losses[t].task)];
     jacobian_present_[losses[t].task] = true;
@@ -153,7 +164,8 @@ void GradientStep::add_jacobian_rows(const std::vector<TaskLoss>& losses) {
 
 void GradientStep::hand_over_jacobian() {
   at::Tensor present = torch::zeros({all_present_.size(0)}, torch::kFloat);
-  for (std::size_t t = 0; t < jacobian_present_.size(); ++t) present.data_ptr<float>()[t] = jacobian_present_[t] ? 1.0F : 0.0F;
+  for (std::size_t t = 0; t < jacobian_present_.size(); ++t)
+    present.data_ptr<float>()[t] = jacobian_present_[t] ? 1.0F : 0.0F;
   present = present.to(experiment_.device());
   if (context_.ranks() > 1) {
     std::vector<at::Tensor> means = {jacobian_, present};
@@ -169,7 +181,8 @@ void GradientStep::hand_over_jacobian() {
   for (std::size_t p = 0; p < parameters_.size(); ++p) {
     if (!shared_[p]) continue;
     at::Tensor& parameter = parameters_[p].second;
-    parameter.mutable_grad() = gradient.narrow(0, offset, parameter.numel()).view(parameter.sizes());
+    parameter.mutable_grad() =
+        gradient.narrow(0, offset, parameter.numel()).view(parameter.sizes());
     offset += parameter.numel();
   }
 }
@@ -185,7 +198,8 @@ void GradientStep::finish() {
 }
 
 void GradientStep::note(const std::string& tag, const at::Tensor& value) {
-  // Sums stay on the device: reading them here would make the GPU wait for every term of every step.
+  // Sums stay on the device: reading them here would make the GPU wait for every term of every
+  // step.
   auto& [sum, count] = term_sums_[tag];
   sum = sum.defined() ? sum + value.detach() : value.detach();
   ++count;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/core/distributed.h"
+#include "framework/learn/adversary_training.h"
+#include "framework/learn/task_outputs.h"
+
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "framework/core/distributed.h"
-#include "framework/learn/adversary_training.h"
-#include "framework/learn/task_outputs.h"
 
 namespace triptych {
 
@@ -17,10 +17,12 @@ NamedTensors trainable_parameters(Experiment& experiment);
 
 /// Turns the batches of one optimiser step into gradients of the optimiser's parameters.
 ///
-/// A weighting that combines losses gets one backward pass over the combined scalar. One that needs the Jacobian gets every
-/// task's gradient on the shared parameters (all but those of heads), averaged over the accumulated batches, and its result
-/// becomes the shared gradient; heads get the plain gradient of the losses that reach them. With several ranks the gradients
-/// are averaged over them, rows of the Jacobian before the weighting sees them and over those ranks that had the task.
+/// A weighting that combines losses gets one backward pass over the combined scalar. One that needs
+/// the Jacobian gets every task's gradient on the shared parameters (all but those of heads),
+/// averaged over the accumulated batches, and its result becomes the shared gradient; heads get the
+/// plain gradient of the losses that reach them. With several ranks the gradients are averaged over
+/// them, rows of the Jacobian before the weighting sees them and over those ranks that had the
+/// task.
 class GradientStep {
  public:
   GradientStep(Experiment& experiment,
@@ -28,8 +30,9 @@ class GradientStep {
                std::int64_t accumulate,
                DistributedContext& context = single_process());
 
-  /// Adds the gradients of one batch of every group, and those of the adversaries; `step` is for messages. Returns the
-  /// weighted loss, the mean over the ranks. A loss that is not finite on one rank throws on all of them.
+  /// Adds the gradients of one batch of every group, and those of the adversaries; `step` is for
+  /// messages. Returns the weighted loss, the mean over the ranks. A loss that is not finite on one
+  /// rank throws on all of them.
   double add(const std::vector<std::pair<const TaskGroup*, Batch>>& batches, std::int64_t step);
   /// After the last batch of the step: hands Jacobian gradients over and averages over the ranks.
   void finish();
@@ -41,7 +44,9 @@ class GradientStep {
 
  private:
   at::Tensor weighted(const std::vector<TaskLoss>& losses);
-  double checked_value(const at::Tensor& total, const std::vector<TaskLoss>& losses, std::int64_t step);
+  double checked_value(const at::Tensor& total,
+                       const std::vector<TaskLoss>& losses,
+                       std::int64_t step);
   std::vector<at::Tensor> network_parameters() const;
   void allocate_jacobian();
   void add_jacobian_rows(const std::vector<TaskLoss>& losses);
@@ -58,7 +63,7 @@ class GradientStep {
   std::vector<bool> shared_;  ///< by parameter: outside heads and weighting
   double scale_;              ///< 1 / accumulate
   at::Tensor all_present_;
-  at::Tensor jacobian_;  ///< [T, P], while a step is being accumulated
+  at::Tensor jacobian_;                 ///< [T, P], while a step is being accumulated
   std::vector<bool> jacobian_present_;  ///< by task
   std::map<std::string, std::pair<at::Tensor, std::int64_t>> term_sums_;
 };

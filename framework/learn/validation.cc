@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/validation.h"
 
-#include <algorithm>
-
 #include "framework/core/nn.h"
 #include "framework/core/stop.h"
 #include "framework/learn/batch_padding.h"
 #include "framework/learn/task_outputs.h"
+
+#include <algorithm>
 
 namespace triptych {
 namespace {
@@ -14,7 +14,10 @@ namespace {
 /// Evaluation mode while it lives.
 class EvaluationMode {
  public:
-  explicit EvaluationMode(torch::nn::Module& module) : module_(module), was_training_(module.is_training()) { module_.eval(); }
+  explicit EvaluationMode(torch::nn::Module& module)
+      : module_(module), was_training_(module.is_training()) {
+    module_.eval();
+  }
   ~EvaluationMode() { module_.train(was_training_); }
   EvaluationMode(const EvaluationMode&) = delete;
   EvaluationMode& operator=(const EvaluationMode&) = delete;
@@ -24,20 +27,24 @@ class EvaluationMode {
   bool was_training_;
 };
 
-/// `count` of `items`, each in the middle of its share of the list: the first slices of a volume show nothing.
+/// `count` of `items`, each in the middle of its share of the list: the first slices of a volume
+/// show nothing.
 std::vector<Item> spread(const std::vector<Item>& items, std::int64_t count) {
   const auto size = static_cast<std::int64_t>(items.size());
   std::vector<Item> chosen;
   for (std::int64_t i = 0; i < std::min(count, size); ++i) {
-    chosen.push_back(items[static_cast<std::size_t>((2 * i + 1) * size / (2 * std::min(count, size)))]);
+    chosen.push_back(
+        items[static_cast<std::size_t>((2 * i + 1) * size / (2 * std::min(count, size)))]);
   }
   return chosen;
 }
 
-/// The first image of the task that the batch has; its grid is the prediction's where heads answer on their input's grid.
+/// The first image of the task that the batch has; its grid is the prediction's where heads answer
+/// on their input's grid.
 const BatchEntry* image_of(const Batch& batch, const ExperimentTask& task) {
   for (const RoleBinding& role : task.task->roles()) {
-    if (batch.has(role.role) && batch.at(role.role).kind == EntryKind::kIntensity) return &batch.at(role.role);
+    if (batch.has(role.role) && batch.at(role.role).kind == EntryKind::kIntensity)
+      return &batch.at(role.role);
   }
   return nullptr;
 }
@@ -53,11 +60,13 @@ struct Validation::TaskSums {
 Validation::Validation(Experiment& experiment)
     : experiment_(experiment), groups_(make_task_groups(experiment, Phase::kValidation)) {}
 
-std::optional<std::vector<ValidationValue>> Validation::run(std::int64_t step, const PredictionSink& sink) {
+std::optional<std::vector<ValidationValue>> Validation::run(std::int64_t step,
+                                                            const PredictionSink& sink) {
   const EvaluationMode evaluation(experiment_.model());
   std::vector<TaskSums> sums(experiment_.tasks().size());
   for (const TaskGroup& group : groups_) {
-    for (const std::size_t index : group.tasks) sums[index].metrics = experiment_.tasks()[index].task->metrics();
+    for (const std::size_t index : group.tasks)
+      sums[index].metrics = experiment_.tasks()[index].task->metrics();
     if (!run_group(group, step, sums)) return std::nullopt;
     if (sink) show_items(group, sink);
   }
@@ -68,7 +77,8 @@ bool Validation::run_group(const TaskGroup& group, std::int64_t step, std::vecto
   const std::int64_t limit = experiment_.tasks()[group.tasks[0]].setup.validation_items;
   for (const std::vector<Item>& items : validation_batches(group, limit)) {
     if (stop_requested() != 0) return false;
-    // Read outside inference mode: a data set may cache what it reads, and the cached tensors serve training too.
+    // Read outside inference mode: a data set may cache what it reads, and the cached tensors serve
+    // training too.
     const Batch read = make_batch(group.source, items);
     const torch::InferenceMode inference;
     const Batch batch = prepared(read, experiment_);
@@ -81,7 +91,8 @@ bool Validation::run_group(const TaskGroup& group, std::int64_t step, std::vecto
       sum.loss += loss.total.item<double>() * static_cast<double>(rows);
       sum.items += rows;
     }
-    for (const TaskOutput& output : outputs) sums[output.task].metrics->add(output.prediction, output.batch);
+    for (const TaskOutput& output : outputs)
+      sums[output.task].metrics->add(output.prediction, output.batch);
   }
   return true;
 }
@@ -92,11 +103,15 @@ void Validation::show_items(const TaskGroup& group, const PredictionSink& sink) 
   for (const Item& item : spread(group.source.sampler->all_items(limit), config.trainer.overlays)) {
     const Batch batch = make_batch(group.source, {item});
     const torch::InferenceMode inference;
-    for (const TaskOutput& output : group_outputs(experiment_, group, prepared(batch, experiment_))) {
+    for (const TaskOutput& output :
+         group_outputs(experiment_, group, prepared(batch, experiment_))) {
       const ExperimentTask& task = experiment_.tasks()[output.task];
       const at::Tensor activated = task.task->activate(output.prediction);
       const BatchEntry* image = image_of(batch, task);
-      sink(task, batch, (image != nullptr ? unpadded(activated, image->geometry.at(0).shape) : activated).to(torch::kCPU));
+      sink(task,
+           batch,
+           (image != nullptr ? unpadded(activated, image->geometry.at(0).shape) : activated)
+               .to(torch::kCPU));
     }
   }
 }

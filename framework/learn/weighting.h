@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/config/component.h"
+
 #include <string>
 #include <vector>
 
 #include <torch/nn/module.h>
-
-#include "framework/config/component.h"
 
 namespace triptych {
 
@@ -16,16 +16,18 @@ struct WeightingTasks {
   std::vector<double> weights;
 };
 
-/// Turns task losses into one scalar, or per-task gradients into one. May hold trainable parameters.
+/// Turns task losses into one scalar, or per-task gradients into one. May hold trainable
+/// parameters.
 ///
-/// Tasks absent from a batch contribute nothing: `present` [T] bool says which are there; losses of absent tasks are not
-/// read. Axes: T tasks, P shared parameters.
+/// Tasks absent from a batch contribute nothing: `present` [T] bool says which are there; losses of
+/// absent tasks are not read. Axes: T tasks, P shared parameters.
 class Weighting : public torch::nn::Module {
  public:
   static constexpr const char* kKind = "weighting";
   /// losses [T], present [T] -> scalar.
   virtual at::Tensor combine(const at::Tensor& losses, const at::Tensor& present) = 0;
-  /// True when the weights depend on the values of the losses; `combine` then gets their means over the ranks.
+  /// True when the weights depend on the values of the losses; `combine` then gets their means over
+  /// the ranks.
   virtual bool reads_loss_values() const { return false; }
   /// True when `aggregate` must be called with per-task gradients instead.
   virtual bool needs_jacobian() const { return false; }
@@ -39,4 +41,5 @@ using WeightingRegistry = config::Registry<Weighting, const WeightingTasks&>;
 
 }  // namespace triptych
 
-#define TRIPTYCH_REGISTER_WEIGHTING(name, type) TRIPTYCH_REGISTER_COMPONENT(::triptych::WeightingRegistry, name, type)
+#define TRIPTYCH_REGISTER_WEIGHTING(name, type) \
+  TRIPTYCH_REGISTER_COMPONENT(::triptych::WeightingRegistry, name, type)

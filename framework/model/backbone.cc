@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/model/backbone.h"
 
-#include <algorithm>
-
 #include "framework/core/error.h"
 #include "framework/core/shape.h"
+
+#include <algorithm>
 
 namespace triptych {
 
@@ -35,20 +35,23 @@ FeaturePyramid Backbone::forward(const at::Tensor& image) {
 void Backbone::check_input(const at::Tensor& image) const {
   check_shape(image, {kAny, kAny, kAny, kAny, kAny}, "image");
   if (slab() > 0 && image.size(2) != slab()) {
-    throw shape_error(fmt::format(
-        "image: expected {} neighbouring slices (backbone.slab), got D = {}", slab(), image.size(2)));
+    throw shape_error(
+        fmt::format("image: expected {} neighbouring slices (backbone.slab), got D = {}",
+                    slab(),
+                    image.size(2)));
   }
   const auto multiple = size_multiple();
   for (int axis = 0; axis < 3; ++axis) {
     if (image.size(2 + axis) % multiple[axis] == 0) continue;
-    throw shape_error(fmt::format("image: size [{}, {}, {}] is no multiple of the network's stride [{}, {}, {}]",
-                                  image.size(2),
-                                  image.size(3),
-                                  image.size(4),
-                                  multiple[0],
-                                  multiple[1],
-                                  multiple[2]),
-                      "pad the images, or reduce backbone.depth");
+    throw shape_error(
+        fmt::format("image: size [{}, {}, {}] is no multiple of the network's stride [{}, {}, {}]",
+                    image.size(2),
+                    image.size(3),
+                    image.size(4),
+                    multiple[0],
+                    multiple[1],
+                    multiple[2]),
+        "pad the images, or reduce backbone.depth");
   }
 }
 

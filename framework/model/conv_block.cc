@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/model/conv_block.h"
 
-#include <cmath>
-#include <utility>
-
 #include "framework/core/error.h"
 #include "framework/core/nn.h"
 #include "framework/core/torch_compat.h"
 #include "framework/ops/fold.h"
+
+#include <cmath>
+#include <utility>
 
 namespace triptych {
 namespace {
@@ -15,18 +15,23 @@ namespace {
 constexpr double kEpsilon = 1e-5;
 constexpr double kMomentum = 0.1;
 
-std::vector<std::int64_t> kernel_shape(std::int64_t first, std::int64_t second, std::int64_t kernel, int dimensions) {
+std::vector<std::int64_t> kernel_shape(std::int64_t first,
+                                       std::int64_t second,
+                                       std::int64_t kernel,
+                                       int dimensions) {
   std::vector<std::int64_t> shape{first, second};
   shape.insert(shape.end(), static_cast<std::size_t>(dimensions), kernel);
   return shape;
 }
 
-/// Convolution that keeps the size; conv2d and conv3d rather than convolution because autocast knows only these.
+/// Convolution that keeps the size; conv2d and conv3d rather than convolution because autocast
+/// knows only these.
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   const std::int64_t padding = weight.size(-1) / 2;
   const int dimensions = static_cast<int>(weight.dim()) - 2;
   const at::MemoryFormat format = channels_last_format(dimensions);
-  // A tensor of one channel fits both memory formats, so a first convolution may answer in the wrong one.
+  // A tensor of one channel fits both memory formats, so a first convolution may answer in the
+  // wrong one.
   const at::Tensor input = x.contiguous(format);
   const at::Tensor y = dimensions == 2 ? at::conv2d(input, weight, bias, 1, padding)
                                        : at::conv3d(input, weight, bias, 1, padding);
@@ -46,18 +51,24 @@ at::MemoryFormat channels_last_format(int dimensions) {
   return dimensions == 2 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::ChannelsLast3d;
 }
 
-at::Tensor instance_normalise(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift) {
-  // LibTorch 1.13 mixes no types here on the CPU, and the statistics would suffer from bfloat16 anyway.
-  return at::instance_norm(x.to(scale.scalar_type()), scale, shift, {}, {}, true, kMomentum, kEpsilon, false)
+at::Tensor instance_normalise(const at::Tensor& x,
+                              const at::Tensor& scale,
+                              const at::Tensor& shift) {
+  // LibTorch 1.13 mixes no types here on the CPU, and the statistics would suffer from bfloat16
+  // anyway.
+  return at::instance_norm(
+             x.to(scale.scalar_type()), scale, shift, {}, {}, true, kMomentum, kEpsilon, false)
       .to(x.scalar_type());
 }
 
 ConvUnit::ConvUnit(const ConvBlockConfig& config) : config_(config) {
   TRIPTYCH_ASSERT(config.kernel % 2 == 1);
   const std::int64_t out = config.out_channels;
-  at::Tensor weight = torch::empty(kernel_shape(out, config.in_channels, config.kernel, config.dimensions));
+  at::Tensor weight =
+      torch::empty(kernel_shape(out, config.in_channels, config.kernel, config.dimensions));
   torch::nn::init::kaiming_normal_(weight, 0.0, torch::kFanIn, torch::kReLU);
-  weight_ = register_parameter("weight", weight.contiguous(channels_last_format(config.dimensions)));
+  weight_ =
+      register_parameter("weight", weight.contiguous(channels_last_format(config.dimensions)));
   if (config.normalisation == "none") {
     bias_ = register_parameter("bias", torch::zeros({out}));
     return;
@@ -75,8 +86,15 @@ ConvUnit::ConvUnit(const ConvBlockConfig& config) : config_(config) {
 at::Tensor ConvUnit::normalise(const at::Tensor& x) {
   if (config_.normalisation == "none") return x;
   if (config_.normalisation == "instance") return instance_normalise(x, scale_, shift_);
-  return at::batch_norm(
-      x, scale_, shift_, running_mean_, running_variance_, is_training(), kMomentum, kEpsilon, false);
+  return at::batch_norm(x,
+                        scale_,
+                        shift_,
+                        running_mean_,
+                        running_variance_,
+                        is_training(),
+                        kMomentum,
+                        kEpsilon,
+                        false);
 }
 
 at::Tensor ConvUnit::forward(const at::Tensor& x) {
@@ -86,19 +104,24 @@ at::Tensor ConvUnit::forward(const at::Tensor& x) {
 ConvUnit::Folded ConvUnit::folded() const {
   const torch::NoGradGuard no_grad;
   const at::MemoryFormat format = channels_last_format(config_.dimensions);
-  const auto copy = [](const at::Tensor& t) { return t.defined() ? t.detach().clone() : at::Tensor(); };
+  const auto copy = [](const at::Tensor& t) {
+    return t.defined() ? t.detach().clone() : at::Tensor();
+  };
   if (config_.normalisation != "batch") {
     return {weight_.detach().clone(format), copy(bias_), copy(scale_), copy(shift_)};
   }
   const ConvolutionWeights weights = fold_batch_norm(
-      weight_.detach(), bias_, {running_mean_, running_variance_, scale_.detach(), shift_.detach(), kEpsilon});
+      weight_.detach(),
+      bias_,
+      {running_mean_, running_variance_, scale_.detach(), shift_.detach(), kEpsilon});
   return {weights.weight.contiguous(format), weights.bias, {}, {}};
 }
 
 ConvBlock::ConvBlock(const ConvBlockConfig& config) : config_(config) {
   ConvBlockConfig unit = config;
   for (int i = 0; i < config.convolutions; ++i) {
-    units_.push_back(register_module("unit_" + std::to_string(i), std::make_shared<ConvUnit>(unit)));
+    units_.push_back(
+        register_module("unit_" + std::to_string(i), std::make_shared<ConvUnit>(unit)));
     unit.in_channels = config.out_channels;
   }
 }
@@ -111,7 +134,8 @@ at::Tensor ConvBlock::forward(at::Tensor x) {
 UpConvolution::UpConvolution(int dimensions, std::int64_t in_channels, std::int64_t out_channels)
     : dimensions_(dimensions) {
   at::Tensor weight = torch::empty(kernel_shape(in_channels, out_channels, 2, dimensions));
-  // Every output voxel sums over in_channels values, so this is the fan-in of He's rule (gain 1: no activation follows).
+  // Every output voxel sums over in_channels values, so this is the fan-in of He's rule (gain 1: no
+  // activation follows).
   torch::nn::init::normal_(weight, 0.0, 1.0 / std::sqrt(static_cast<double>(in_channels)));
   weight_ = register_parameter("weight", weight);
   bias_ = register_parameter("bias", torch::zeros({out_channels}));

@@ -29,16 +29,19 @@ struct ConvBlockConfig {
   int convolutions = 2;
 };
 
-/// Convolution, normalisation and activation, [N, in, (D,) H, W] -> [N, out, (D,) H, W], channels-last in memory.
+/// Convolution, normalisation and activation, [N, in, (D,) H, W] -> [N, out, (D,) H, W],
+/// channels-last in memory.
 ///
-/// The convolution has a bias only without normalisation (a normalisation would remove it). Weights start as He's normal
-/// distribution, drawn from LibTorch's default generator. Under bfloat16 autocast the convolution runs in bfloat16.
+/// The convolution has a bias only without normalisation (a normalisation would remove it). Weights
+/// start as He's normal distribution, drawn from LibTorch's default generator. Under bfloat16
+/// autocast the convolution runs in bfloat16.
 class ConvUnit final : public torch::nn::Module {
  public:
   explicit ConvUnit(const ConvBlockConfig& config);
   at::Tensor forward(const at::Tensor& x);
 
-  /// Parameters of the inference form: batch normalisation (its running statistics) multiplied into weight and bias.
+  /// Parameters of the inference form: batch normalisation (its running statistics) multiplied into
+  /// weight and bias.
   struct Folded {
     at::Tensor weight;  ///< [out, in, (k,) k, k], channels-last
     at::Tensor bias;    ///< [out]; undefined when an instance normalisation follows
@@ -56,8 +59,11 @@ class ConvUnit final : public torch::nn::Module {
   at::Tensor scale_, shift_, running_mean_, running_variance_;
 };
 
-/// Instance normalisation with an affine part [C]; in float32 whatever the type of x, which is that of the result.
-at::Tensor instance_normalise(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift);
+/// Instance normalisation with an affine part [C]; in float32 whatever the type of x, which is that
+/// of the result.
+at::Tensor instance_normalise(const at::Tensor& x,
+                              const at::Tensor& scale,
+                              const at::Tensor& shift);
 
 /// `convolutions` units in a row, then channel dropout.
 class ConvBlock final : public torch::nn::Module {
@@ -71,10 +77,12 @@ class ConvBlock final : public torch::nn::Module {
   std::vector<std::shared_ptr<ConvUnit>> units_;
 };
 
-/// Transposed convolution of kernel 2 and stride 2, [N, in, (D,) H, W] -> [N, out, (2D,) 2H, 2W], with bias.
+/// Transposed convolution of kernel 2 and stride 2, [N, in, (D,) H, W] -> [N, out, (2D,) 2H, 2W],
+/// with bias.
 ///
-/// Computed as a 1x1 convolution to out * 2^dimensions channels whose values are then spread over the 2x2(x2) blocks: equal
-/// to the transposed convolution, faster on the CPU, and able to run in bfloat16 there, which the other is not.
+/// Computed as a 1x1 convolution to out * 2^dimensions channels whose values are then spread over
+/// the 2x2(x2) blocks: equal to the transposed convolution, faster on the CPU, and able to run in
+/// bfloat16 there, which the other is not.
 class UpConvolution final : public torch::nn::Module {
  public:
   UpConvolution(int dimensions, std::int64_t in_channels, std::int64_t out_channels);

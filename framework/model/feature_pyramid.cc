@@ -7,7 +7,8 @@ namespace triptych {
 namespace {
 
 std::size_t checked(std::int64_t index, std::size_t count) {
-  if (index >= 0 && index < static_cast<std::int64_t>(count)) return static_cast<std::size_t>(index);
+  if (index >= 0 && index < static_cast<std::int64_t>(count))
+    return static_cast<std::size_t>(index);
   throw model_error(fmt::format("feature pyramid: level {} asked for, there are levels 0 to {}",
                                 index,
                                 static_cast<std::int64_t>(count) - 1));

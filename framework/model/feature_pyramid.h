@@ -16,7 +16,8 @@ struct LevelSpec {
   std::array<std::int64_t, 3> stride{1, 1, 1};  ///< input voxels per feature voxel along D, H, W
 };
 
-/// Levels from fine to coarse: level 0 is the decoder's output at full resolution, the last is the bottleneck.
+/// Levels from fine to coarse: level 0 is the decoder's output at full resolution, the last is the
+/// bottleneck.
 struct PyramidSpec {
   std::vector<LevelSpec> levels;
 

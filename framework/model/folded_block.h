@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/model/conv_block.h"
+#include "framework/ops/mish_kernel.h"
+#include "framework/ops/winograd.h"
+
 #include <memory>
 #include <optional>
 #include <vector>
@@ -8,17 +12,15 @@
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
 
-#include "framework/model/conv_block.h"
-#include "framework/ops/mish_kernel.h"
-#include "framework/ops/winograd.h"
-
 namespace triptych {
 
-/// Inference forms of the blocks in conv_block.h: equal results within rounding, no gradients, no shared storage.
-/// They own buffers, not parameters, so `to(device)` moves them and an optimiser does not see them.
+/// Inference forms of the blocks in conv_block.h: equal results within rounding, no gradients, no
+/// shared storage. They own buffers, not parameters, so `to(device)` moves them and an optimiser
+/// does not see them.
 
-/// Convolution with the batch normalisation folded in; bias and activation in one pass over its output. Float32 images on the
-/// CPU go through Winograd's algorithm where it serves, everything else through LibTorch.
+/// Convolution with the batch normalisation folded in; bias and activation in one pass over its
+/// output. Float32 images on the CPU go through Winograd's algorithm where it serves, everything
+/// else through LibTorch.
 class FoldedUnit final : public torch::nn::Module {
  public:
   explicit FoldedUnit(const ConvUnit& unit);
@@ -40,7 +42,8 @@ class FoldedBlock final : public torch::nn::Module {
   std::vector<std::shared_ptr<FoldedUnit>> units_;
 };
 
-/// Transposed convolution as a pointwise one, its values written straight behind the skip's channels.
+/// Transposed convolution as a pointwise one, its values written straight behind the skip's
+/// channels.
 class FoldedUp final : public torch::nn::Module {
  public:
   explicit FoldedUp(const UpConvolution& up);

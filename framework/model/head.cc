@@ -8,7 +8,8 @@
 namespace triptych {
 
 Prediction Prediction::rows(const std::vector<std::int64_t>& chosen) const {
-  const bool everything = static_cast<std::int64_t>(chosen.size()) == value.size(0) && std::is_sorted(chosen.begin(), chosen.end());
+  const bool everything = static_cast<std::int64_t>(chosen.size()) == value.size(0) &&
+                          std::is_sorted(chosen.begin(), chosen.end());
   if (everything) return *this;
   const at::Tensor index = at::tensor(chosen, at::kLong).to(value.device());
   Prediction result = *this;
@@ -28,7 +29,8 @@ Prediction concatenated(const std::vector<Prediction>& parts) {
   };
   Prediction result = parts.front();
   result.value = joined([](const Prediction& part) { return part.value; });
-  for (auto& [name, tensor] : result.extra) tensor = joined([&](const Prediction& part) { return part.extra.at(name); });
+  for (auto& [name, tensor] : result.extra)
+    tensor = joined([&](const Prediction& part) { return part.extra.at(name); });
   return result;
 }
 

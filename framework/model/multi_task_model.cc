@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/model/multi_task_model.h"
 
-#include <algorithm>
-
-#include <torch/nn/modules/conv.h>
-
 #include "framework/core/error.h"
 #include "framework/core/nn.h"
 #include "framework/core/suggest.h"
+
+#include <algorithm>
+
+#include <torch/nn/modules/conv.h>
 
 namespace triptych {
 namespace {
@@ -38,7 +38,8 @@ class ModelHeadInputs final : public HeadInputs {
 
   const FeaturePyramid& features(const std::string& role) override {
     auto& pyramids = pyramids_[role];
-    if (const auto found = pyramids.find(ports_->key); found != pyramids.end()) return found->second;
+    if (const auto found = pyramids.find(ports_->key); found != pyramids.end())
+      return found->second;
     const BatchEntry& entry = batch_.at(role);
     if (entry.kind != EntryKind::kIntensity) {
       throw model_error(fmt::format("task '{}': features of role '{}' asked for, but it holds a {}",
@@ -46,7 +47,8 @@ class ModelHeadInputs final : public HeadInputs {
                                     role,
                                     kind_text(entry.kind)));
     }
-    pyramids.merge(model_.sharing_->forward(model_.stem(entry.data, entry.modality), waiting_readers(role)));
+    pyramids.merge(
+        model_.sharing_->forward(model_.stem(entry.data, entry.modality), waiting_readers(role)));
     return pyramids.at(ports_->key);
   }
 
@@ -60,16 +62,18 @@ class ModelHeadInputs final : public HeadInputs {
     const bool declared = contains(ports_->reads_from, task);
     const auto found = predictions_.find(task);
     if (!declared || found == predictions_.end()) {
-      throw model_error(fmt::format("task '{}' reads the output of '{}', which {}",
-                                    ports_->key,
-                                    task,
-                                    declared ? "was not predicted before it" : "its configuration does not declare"));
+      throw model_error(fmt::format(
+          "task '{}' reads the output of '{}', which {}",
+          ports_->key,
+          task,
+          declared ? "was not predicted before it" : "its configuration does not declare"));
     }
     return found->second;
   }
 
  private:
-  /// The task at work and the running tasks whose heads read `role`, as far as they have no pyramid of it yet.
+  /// The task at work and the running tasks whose heads read `role`, as far as they have no pyramid
+  /// of it yet.
   std::vector<std::string> waiting_readers(const std::string& role) const {
     std::vector<std::string> readers;
     for (const TaskPorts* ports : running_) {
@@ -92,10 +96,12 @@ MultiTaskModel::MultiTaskModel(const Config& config) : ports_(config.tasks) {
   const BackboneFactory make_backbone = [&] {
     return BackboneRegistry::instance().create(config.backbone, input);
   };
-  sharing_ = register_module("sharing", SharingRegistry::instance().create(config.sharing, tasks(), make_backbone));
+  sharing_ = register_module(
+      "sharing", SharingRegistry::instance().create(config.sharing, tasks(), make_backbone));
   const PyramidSpec pyramid = sharing_->column().levels();
   for (const TaskPorts& ports : ports_) {
-    heads_[ports.key] = register_module("head_" + ports.key, HeadRegistry::instance().create(ports.head, pyramid));
+    heads_[ports.key] =
+        register_module("head_" + ports.key, HeadRegistry::instance().create(ports.head, pyramid));
   }
   create_stems(config, input.channels);
 }
@@ -106,32 +112,42 @@ void MultiTaskModel::create_stems(const Config& config, std::int64_t trunk_chann
     for (const auto& [modality, count] : head->encodes()) {
       const auto [known, added] = channels.emplace(modality, count);
       if (added || known->second == count) continue;
-      throw model_error(fmt::format("the head of task '{}' encodes images of modality '{}' with {} channels, others have {}",
-                                    task, modality, count, known->second));
+      throw model_error(fmt::format(
+          "the head of task '{}' encodes images of modality '{}' with {} channels, others have {}",
+          task,
+          modality,
+          count,
+          known->second));
     }
   }
   for (const auto& [modality, count] : channels) {
     if (!config.modality_stems) {
       if (count == trunk_channels) continue;
-      throw model_error(fmt::format("modality '{}' has {} channels, others have {}", modality, count, trunk_channels),
-                        "set stems=convolution, or read the images as grey values");
+      throw model_error(
+          fmt::format(
+              "modality '{}' has {} channels, others have {}", modality, count, trunk_channels),
+          "set stems=convolution, or read the images as grey values");
     }
     const std::string name = modality.empty() ? kAnyModality : modality;
     const auto options = torch::nn::Conv3dOptions(count, trunk_channels, 1);
-    stems_[name] = register_module("stem_" + name, std::make_shared<torch::nn::Conv3dImpl>(options));
+    stems_[name] =
+        register_module("stem_" + name, std::make_shared<torch::nn::Conv3dImpl>(options));
   }
 }
 
 at::Tensor MultiTaskModel::stem(const at::Tensor& image, const std::string& modality) {
   if (stems_.empty()) return image;
   const auto found = stems_.find(modality.empty() ? kAnyModality : modality);
-  if (found != stems_.end()) return std::dynamic_pointer_cast<torch::nn::Conv3dImpl>(found->second)->forward(image);
+  if (found != stems_.end())
+    return std::dynamic_pointer_cast<torch::nn::Conv3dImpl>(found->second)->forward(image);
   std::vector<std::string> known;
   for (const auto& [name, module] : stems_) known.push_back(name);
-  throw model_error(fmt::format("modality '{}' has no stem; the model knows: {}", modality, join(known)));
+  throw model_error(
+      fmt::format("modality '{}' has no stem; the model knows: {}", modality, join(known)));
 }
 
-std::map<std::string, Prediction> MultiTaskModel::forward(const Batch& batch, const std::vector<std::string>& tasks) {
+std::map<std::string, Prediction> MultiTaskModel::forward(const Batch& batch,
+                                                          const std::vector<std::string>& tasks) {
   const std::vector<const TaskPorts*> running = closure(tasks);
   ModelHeadInputs inputs(*this, batch, running);
   for (const TaskPorts* ports : running) {
@@ -156,7 +172,8 @@ std::vector<std::string> MultiTaskModel::roles_read(const std::string& task) con
 }
 
 const TaskPorts& MultiTaskModel::ports(const std::string& task) const {
-  const auto found = std::find_if(ports_.begin(), ports_.end(), [&](const TaskPorts& ports) { return ports.key == task; });
+  const auto found = std::find_if(
+      ports_.begin(), ports_.end(), [&](const TaskPorts& ports) { return ports.key == task; });
   if (found != ports_.end()) return *found;
   throw model_error(fmt::format("the model has no task '{}'; it has: {}", task, join(tasks())));
 }

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/config/node.h"
+#include "framework/model/head.h"
+#include "framework/model/sharing.h"
+
 #include <map>
 #include <memory>
 #include <string>
@@ -8,13 +12,10 @@
 
 #include <torch/nn/module.h>
 
-#include "framework/config/node.h"
-#include "framework/model/head.h"
-#include "framework/model/sharing.h"
-
 namespace triptych {
 
-/// What the model must know of a task: the key in the configuration, the head's configuration, the tasks it reads from.
+/// What the model must know of a task: the key in the configuration, the head's configuration, the
+/// tasks it reads from.
 struct TaskPorts {
   std::string key;
   config::Node head;
@@ -27,8 +28,9 @@ struct TaskPorts {
 /// A task that reads another's output must come after it in `Config::tasks`.
 class MultiTaskModel : public torch::nn::Module {
  public:
-  /// `channels` gives the input channels of each modality; those that heads encode join them. Modalities with one channel
-  /// count share the identity stem unless `modality_stems` asks for a 1x1x1 convolution each, to the largest of `channels`.
+  /// `channels` gives the input channels of each modality; those that heads encode join them.
+  /// Modalities with one channel count share the identity stem unless `modality_stems` asks for a
+  /// 1x1x1 convolution each, to the largest of `channels`.
   struct Config {
     config::Node backbone;
     config::Node sharing;
@@ -38,10 +40,13 @@ class MultiTaskModel : public torch::nn::Module {
   };
   explicit MultiTaskModel(const Config& config);
 
-  /// Predictions of `tasks`, and of all tasks that these read from, for one batch. Features are computed once per role.
-  std::map<std::string, Prediction> forward(const Batch& batch, const std::vector<std::string>& tasks);
+  /// Predictions of `tasks`, and of all tasks that these read from, for one batch. Features are
+  /// computed once per role.
+  std::map<std::string, Prediction> forward(const Batch& batch,
+                                            const std::vector<std::string>& tasks);
   Prediction forward(const Batch& batch, const std::string& task);
-  /// Roles that a batch needs for the prediction of `task`: those of its head and of the heads it reads from.
+  /// Roles that a batch needs for the prediction of `task`: those of its head and of the heads it
+  /// reads from.
   std::vector<std::string> roles_read(const std::string& task) const;
 
   const Backbone& column() const { return sharing_->column(); }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/config/component.h"
+#include "framework/model/backbone.h"
+
 #include <functional>
 #include <map>
 #include <memory>
@@ -9,21 +12,20 @@
 
 #include <torch/nn/module.h>
 
-#include "framework/config/component.h"
-#include "framework/model/backbone.h"
-
 namespace triptych {
 
 /// Makes one more backbone of the configured kind (for schemes with a column per task).
 using BackboneFactory = std::function<std::shared_ptr<Backbone>()>;
 
-/// How tasks share the network: owns the column(s) and may mix them after every stage. No task or head knows which.
+/// How tasks share the network: owns the column(s) and may mix them after every stage. No task or
+/// head knows which.
 class Sharing : public torch::nn::Module {
  public:
   static constexpr const char* kKind = "sharing";
-  /// Pyramids of `image` (after its modality's stem) as each of `tasks` sees it, from one pass; tasks that see the same
-  /// features get the same tensors.
-  virtual std::map<std::string, FeaturePyramid> forward(const at::Tensor& image, const std::vector<std::string>& tasks) = 0;
+  /// Pyramids of `image` (after its modality's stem) as each of `tasks` sees it, from one pass;
+  /// tasks that see the same features get the same tensors.
+  virtual std::map<std::string, FeaturePyramid> forward(const at::Tensor& image,
+                                                        const std::vector<std::string>& tasks) = 0;
   /// A backbone that tells stages, sizes and costs (all columns are alike).
   virtual const Backbone& column() const = 0;
   /// Column passes that one image of each of `tasks` tasks needs; shown by `summary`.
@@ -32,8 +34,10 @@ class Sharing : public torch::nn::Module {
   virtual void fold() = 0;
 };
 
-using SharingRegistry = config::Registry<Sharing, const std::vector<std::string>&, const BackboneFactory&>;
+using SharingRegistry =
+    config::Registry<Sharing, const std::vector<std::string>&, const BackboneFactory&>;
 
 }  // namespace triptych
 
-#define TRIPTYCH_REGISTER_SHARING(name, type) TRIPTYCH_REGISTER_COMPONENT(::triptych::SharingRegistry, name, type)
+#define TRIPTYCH_REGISTER_SHARING(name, type) \
+  TRIPTYCH_REGISTER_COMPONENT(::triptych::SharingRegistry, name, type)

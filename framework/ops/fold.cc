@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/ops/fold.h"
 
+#include "framework/core/error.h"
+
 #include <vector>
 
 #include <ATen/ATen.h>
-
-#include "framework/core/error.h"
 
 namespace triptych {
 

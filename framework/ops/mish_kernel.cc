@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/ops/mish_kernel.h"
 
+#include "framework/core/error.h"
+#include "framework/core/torch_compat.h"
+#include "framework/ops/cpu_dispatch.h"
+
 #include <algorithm>
 #include <cstdint>
 #include <vector>
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-
-#include "framework/core/error.h"
-#include "framework/core/torch_compat.h"
-#include "framework/ops/cpu_dispatch.h"
 
 // The loops below must be vectorised at every optimisation level of the build.
 #if defined(__GNUC__) && !defined(__clang__)
@@ -22,9 +22,11 @@ namespace {
 
 constexpr std::int64_t kGrain = 1 << 14;  ///< values a thread takes at once
 
-/// e^x for -87 <= x <= 20: x = k ln 2 + r, |r| <= ln 2 / 2, Taylor in r (relative error 1e-7), times 2^k by bits.
+/// e^x for -87 <= x <= 20: x = k ln 2 + r, |r| <= ln 2 / 2, Taylor in r (relative error 1e-7),
+/// times 2^k by bits.
 TRIPTYCH_ALWAYS_INLINE float bounded_exp(float x) {
-  constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
+  constexpr float kRound =
+      12582912.0F;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
   const float k = (x * 1.44269504F + kRound) - kRound;
   const float r = (x - k * 0.693359375F) + k * 2.12194440e-4F;
   float p = 1.0F / 720.0F;
@@ -34,12 +36,14 @@ TRIPTYCH_ALWAYS_INLINE float bounded_exp(float x) {
   p = p * r + 0.5F;
   p = p * r + 1.0F;
   p = p * r + 1.0F;
-  // The built-in, since std::bit_cast compiled without this file's pragma would be called, and no loop vectorised.
+  // The built-in, since std::bit_cast compiled without this file's pragma would be called, and no
+  // loop vectorised.
   return p * __builtin_bit_cast(float, (static_cast<std::int32_t>(k) + 127) << 23);
 }
 
 TRIPTYCH_ALWAYS_INLINE float mish_of(float x) {
-  // Beyond 20 the factor is 1 in float32; below -87 e^x underflows, and the result, under 1e-35, is as good as zero.
+  // Beyond 20 the factor is 1 in float32; below -87 e^x underflows, and the result, under 1e-35, is
+  // as good as zero.
   const float high = x > 20.0F ? 20.0F : x;
   const float e = bounded_exp(high < -87.0F ? -87.0F : high);
   const float n = e * (e + 2.0F);
@@ -47,7 +51,10 @@ TRIPTYCH_ALWAYS_INLINE float mish_of(float x) {
   return x < -100.0F ? 0.0F : y;
 }
 
-TRIPTYCH_ALWAYS_INLINE void bias_mish_rows_body(float* x, const float* bias, std::int64_t rows, std::int64_t channels) {
+TRIPTYCH_ALWAYS_INLINE void bias_mish_rows_body(float* x,
+                                                const float* bias,
+                                                std::int64_t rows,
+                                                std::int64_t channels) {
   for (std::int64_t row = 0; row < rows; ++row, x += channels) {
     for (std::int64_t c = 0; c < channels; ++c) x[c] = mish_of(x[c] + bias[c]);
   }
@@ -65,30 +72,40 @@ TRIPTYCH_ALWAYS_INLINE void bias_slope_rows_body(
     }
   }
 }
-TRIPTYCH_VECTOR_KERNEL(bias_slope_rows,
-                       (float* x, const float* bias, std::int64_t rows, std::int64_t channels, float slope),
-                       (x, bias, rows, channels, slope))
+TRIPTYCH_VECTOR_KERNEL(
+    bias_slope_rows,
+    (float* x, const float* bias, std::int64_t rows, std::int64_t channels, float slope),
+    (x, bias, rows, channels, slope))
 
 void run_rows(at::Tensor& x, const at::Tensor& bias, Activation activation) {
   const std::int64_t channels = x.size(1);
-  const at::Tensor offsets = bias.defined() ? bias.to(at::kFloat).contiguous() : at::zeros({channels});
+  const at::Tensor offsets =
+      bias.defined() ? bias.to(at::kFloat).contiguous() : at::zeros({channels});
   float* values = x.data_ptr<float>();
   const float* offset = offsets.data_ptr<float>();
   const std::int64_t rows = x.numel() / channels;
-  at::parallel_for(0, rows, std::max<std::int64_t>(1, kGrain / channels), [&](std::int64_t begin, std::int64_t end) {
-    float* first = values + begin * channels;
-    switch (activation) {
-      case Activation::kMish: return bias_mish_rows(first, offset, end - begin, channels);
-      case Activation::kRelu: return bias_slope_rows(first, offset, end - begin, channels, 0.0F);
-      case Activation::kLeakyRelu: return bias_slope_rows(first, offset, end - begin, channels, 0.01F);
-      case Activation::kIdentity: return bias_slope_rows(first, offset, end - begin, channels, 1.0F);
-    }
-  });
+  at::parallel_for(0,
+                   rows,
+                   std::max<std::int64_t>(1, kGrain / channels),
+                   [&](std::int64_t begin, std::int64_t end) {
+                     float* first = values + begin * channels;
+                     switch (activation) {
+                       case Activation::kMish:
+                         return bias_mish_rows(first, offset, end - begin, channels);
+                       case Activation::kRelu:
+                         return bias_slope_rows(first, offset, end - begin, channels, 0.0F);
+                       case Activation::kLeakyRelu:
+                         return bias_slope_rows(first, offset, end - begin, channels, 0.01F);
+                       case Activation::kIdentity:
+                         return bias_slope_rows(first, offset, end - begin, channels, 1.0F);
+                     }
+                   });
 }
 
 bool is_channels_last(const at::Tensor& x) {
   return (x.dim() == 4 && x.is_contiguous(at::MemoryFormat::ChannelsLast)) ||
-         (x.dim() == 5 && x.is_contiguous(at::MemoryFormat::ChannelsLast3d)) || (x.dim() == 2 && x.is_contiguous());
+         (x.dim() == 5 && x.is_contiguous(at::MemoryFormat::ChannelsLast3d)) ||
+         (x.dim() == 2 && x.is_contiguous());
 }
 
 }  // namespace
@@ -104,17 +121,25 @@ Activation activation_from_text(const std::string& text) {
 void add_bias_activate_(at::Tensor& x, const at::Tensor& bias, Activation activation) {
   TRIPTYCH_ASSERT(x.dim() >= 2 && (!bias.defined() || bias.numel() == x.size(1)));
   if (x.numel() == 0) return;
-  if (x.is_cpu() && x.scalar_type() == at::kFloat && is_channels_last(x)) return run_rows(x, bias, activation);
+  if (x.is_cpu() && x.scalar_type() == at::kFloat && is_channels_last(x))
+    return run_rows(x, bias, activation);
   if (bias.defined()) {
     std::vector<std::int64_t> shape(static_cast<std::size_t>(x.dim()), 1);
     shape[1] = -1;
     x.add_(bias.view(shape).to(x.scalar_type()));
   }
   switch (activation) {
-    case Activation::kMish: x = triptych::mish(x); break;
-    case Activation::kRelu: x.relu_(); break;
-    case Activation::kLeakyRelu: at::leaky_relu_(x, 0.01); break;
-    case Activation::kIdentity: break;
+    case Activation::kMish:
+      x = triptych::mish(x);
+      break;
+    case Activation::kRelu:
+      x.relu_();
+      break;
+    case Activation::kLeakyRelu:
+      at::leaky_relu_(x, 0.01);
+      break;
+    case Activation::kIdentity:
+      break;
   }
 }
 

@@ -56,7 +56,7 @@ Picture legend_entry(const LegendClass& row) {
 
 /// The class table, or a row for every value that occurs when there is none.
 std::vector<LegendClass> legend_of(std::span<const SliceView> slices,
-                                  const std::vector<LegendClass>& classes) {
+                                   const std::vector<LegendClass>& classes) {
   std::set<std::int32_t> present;
   for (const SliceView& slice : slices)
     present.insert(slice.labels.values.begin(), slice.labels.values.end());
@@ -118,7 +118,8 @@ Picture draw_row(std::span<const SliceView> slices,
   const Picture row = stack_horizontally(panels, {.gap = kRowGap, .background = kPaper});
 
   std::vector<Picture> entries = {colour_bar(window, style.colour_map)};
-  for (const LegendClass& entry : legend_of(slices, classes)) entries.push_back(legend_entry(entry));
+  for (const LegendClass& entry : legend_of(slices, classes))
+    entries.push_back(legend_entry(entry));
   std::vector<Picture> parts;
   if (!title.empty()) {
     parts.push_back(

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <csignal>
+#include "framework/core/file.h"
+#include "framework/image/io.h"
 
-#include <sys/resource.h>
+#include "tests/app/program.h"
+
+#include <csignal>
 
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include "framework/core/file.h"
-#include "framework/image/io.h"
-#include "tests/app/program.h"
+#include <sys/resource.h>
 
 namespace triptych {
 namespace {
 namespace fs = std::filesystem;
-using ::testing::HasSubstr;
 using testing::fresh_folder;
+using ::testing::HasSubstr;
 using testing::run_program;
 using testing::tiny_quickstart;
 
@@ -28,8 +28,14 @@ std::string failure(const fs::path& folder, const std::vector<std::string>& word
 
 TEST(BadConfiguration, ReportsEveryMistakeAtOnceBeforeAnythingIsRead) {
   const fs::path folder = fresh_folder("bad_config");
-  const std::string err = failure(folder, tiny_quickstart("run", {"+trainer.max_stpes=3", "optimizer.lr=-1", "tasks.implant.losses=[{name: dcie}]",
-                                                                  "backbone.depth=2.5", "+tasks.implant.batchsize=3"}), 2);
+  const std::string err = failure(folder,
+                                  tiny_quickstart("run",
+                                                  {"+trainer.max_stpes=3",
+                                                   "optimizer.lr=-1",
+                                                   "tasks.implant.losses=[{name: dcie}]",
+                                                   "backbone.depth=2.5",
+                                                   "+tasks.implant.batchsize=3"}),
+                                  2);
   EXPECT_THAT(err, HasSubstr("max_stpes"));
   EXPECT_THAT(err, HasSubstr("did you mean 'max_steps'"));
   EXPECT_THAT(err, HasSubstr("optimizer.lr"));
@@ -42,11 +48,15 @@ TEST(BadConfiguration, ReportsEveryMistakeAtOnceBeforeAnythingIsRead) {
 TEST(BadConfiguration, NamesWhatIsThere) {
   const fs::path folder = fresh_folder("bad_names");
   EXPECT_THAT(failure(folder, {"train", "experiment=quikstart"}, 2), HasSubstr("quickstart"));
-  EXPECT_THAT(failure(folder, tiny_quickstart("run", {"tasks.implant.roles.image=srtc"}), 2), HasSubstr("did you mean 'srct'"));
-  EXPECT_THAT(failure(folder, tiny_quickstart("run", {"tasks.implant.dataset=phantom"}), 2), HasSubstr("phantoms"));
-  EXPECT_THAT(failure(folder, tiny_quickstart("run", {"tasks.implant.head.num_classes=3"}), 2), HasSubstr("4 classes"));
+  EXPECT_THAT(failure(folder, tiny_quickstart("run", {"tasks.implant.roles.image=srtc"}), 2),
+              HasSubstr("did you mean 'srct'"));
+  EXPECT_THAT(failure(folder, tiny_quickstart("run", {"tasks.implant.dataset=phantom"}), 2),
+              HasSubstr("phantoms"));
+  EXPECT_THAT(failure(folder, tiny_quickstart("run", {"tasks.implant.head.num_classes=3"}), 2),
+              HasSubstr("4 classes"));
   EXPECT_THAT(failure(folder, {"trian"}, 2), HasSubstr("did you mean 'train'"));
-  EXPECT_THAT(failure(folder, {"train", "resume=nowhere"}, 1), HasSubstr("resolved.yaml is missing"));
+  EXPECT_THAT(failure(folder, {"train", "resume=nowhere"}, 1),
+              HasSubstr("resolved.yaml is missing"));
   EXPECT_THAT(failure(folder, tiny_quickstart("run", {"device=cuda:7"}), 2), HasSubstr("device"));
 }
 
@@ -57,16 +67,28 @@ class BadData : public ::testing::Test {
     folder_ = fresh_folder("bad_data");
     for (const char* id : {"a", "b"}) {
       write_volume(path(id, "image"), Volume{at::rand({1, 8, 8, 8}), geometry(), "", {}});
-      write_labels(path(id, "label"), Volume{at::randint(0, 2, {1, 8, 8, 8}, at::kLong), geometry(), "", {}}, numbered_classes(2));
+      write_labels(path(id, "label"),
+                   Volume{at::randint(0, 2, {1, 8, 8, 8}, at::kLong), geometry(), "", {}},
+                   numbered_classes(2));
     }
   }
   static Geometry geometry() { return {.shape = {8, 8, 8}}; }
-  std::string path(const std::string& id, const std::string& what) const { return (folder_ / (id + "_" + what + ".nii.gz")).string(); }
+  std::string path(const std::string& id, const std::string& what) const {
+    return (folder_ / (id + "_" + what + ".nii.gz")).string();
+  }
   std::string train(int code = 1) {
     return failure(folder_,
-                   {"train", "experiment=volume_segmentation", "hydra.run.dir=run", "device=cpu", "trainer.max_steps=1", "backbone.width=4",
-                    "backbone.depth=2", "tasks.segmentation.head.num_classes=2", "+datasets.volumes.files.image=*_image.nii.gz",
-                    "+datasets.volumes.files.label=*_label.nii.gz", "datasets.volumes.classes=[{name: background}, {name: bone}]"},
+                   {"train",
+                    "experiment=volume_segmentation",
+                    "hydra.run.dir=run",
+                    "device=cpu",
+                    "trainer.max_steps=1",
+                    "backbone.width=4",
+                    "backbone.depth=2",
+                    "tasks.segmentation.head.num_classes=2",
+                    "+datasets.volumes.files.image=*_image.nii.gz",
+                    "+datasets.volumes.files.label=*_label.nii.gz",
+                    "datasets.volumes.classes=[{name: background}, {name: bone}]"},
                    code);
   }
   fs::path folder_;
@@ -86,7 +108,9 @@ TEST_F(BadData, FindsNanConstantAndForeignLabelsAtOnce) {
   nan.data[0][0][0][0] = std::nan("");
   write_volume(path("a", "image"), nan);
   write_volume(path("b", "image"), Volume{at::full({1, 8, 8, 8}, 3.0), geometry(), "", {}});
-  write_labels(path("b", "label"), Volume{at::full({1, 8, 8, 8}, 7, at::kLong), geometry(), "", {}}, numbered_classes(8));
+  write_labels(path("b", "label"),
+               Volume{at::full({1, 8, 8, 8}, 7, at::kLong), geometry(), "", {}},
+               numbered_classes(8));
   const std::string err = train();
   EXPECT_THAT(err, HasSubstr("NaN"));
   EXPECT_THAT(err, HasSubstr("contrast"));
@@ -96,12 +120,16 @@ TEST_F(BadData, FindsNanConstantAndForeignLabelsAtOnce) {
 TEST_F(BadData, ComparesTheGeometryOfImageAndLabel) {
   Geometry moved = geometry();
   moved.origin = {1.0, 2.0, 3.0};
-  write_labels(path("a", "label"), Volume{at::zeros({1, 8, 8, 8}, at::kLong), moved, "", {}}, numbered_classes(2));
+  write_labels(path("a", "label"),
+               Volume{at::zeros({1, 8, 8, 8}, at::kLong), moved, "", {}},
+               numbered_classes(2));
   EXPECT_THAT(train(), HasSubstr("a_label.nii.gz"));
 }
 
 TEST_F(BadData, ComparesTheDimensionOfImageAndLabel) {
-  write_labels(path("a", "label"), Volume{at::zeros({1, 1, 8, 8}, at::kLong), {.shape = {1, 8, 8}}, "", {}}, numbered_classes(2));
+  write_labels(path("a", "label"),
+               Volume{at::zeros({1, 1, 8, 8}, at::kLong), {.shape = {1, 8, 8}}, "", {}},
+               numbered_classes(2));
   EXPECT_THAT(train(), HasSubstr("a_label.nii.gz"));
 }
 
@@ -110,7 +138,8 @@ TEST_F(BadData, NamesTheSampleThatLacksItsLabel) {
   EXPECT_THAT(train(), HasSubstr("b"));
 }
 
-/// No file may grow beyond `bytes` while it lives: what a full disk looks like to a program. Child processes inherit it.
+/// No file may grow beyond `bytes` while it lives: what a full disk looks like to a program. Child
+/// processes inherit it.
 class FileSizeLimit {
  public:
   explicit FileSizeLimit(rlim_t bytes) {
@@ -147,7 +176,8 @@ TEST(LightProgram, DoesNotLoadLibTorch) {
   EXPECT_EQ(bytes.find("libtorch"), std::string::npos);
   EXPECT_EQ(run_program({"--help"}, folder).code, 0);
   EXPECT_THAT(run_program({"--version"}, folder).out, HasSubstr("0."));
-  for (const char* verb : {"train", "predict", "evaluate", "generate", "render", "describe", "summary", "compose"}) {
+  for (const char* verb :
+       {"train", "predict", "evaluate", "generate", "render", "describe", "summary", "compose"}) {
     const auto help = run_program({verb, "--help"}, folder);
     EXPECT_EQ(help.code, 0);
     EXPECT_THAT(help.out, HasSubstr("triptych"));
@@ -156,8 +186,16 @@ TEST(LightProgram, DoesNotLoadLibTorch) {
 
 TEST(Summary, StatesThePublishedSizes) {
   const fs::path folder = fresh_folder("summary");
-  const auto check = [&](int width, int depth, const char* parameters, const char* bottleneck, const char* output) {
-    const auto finished = run_program({"summary", "experiment=quickstart", "backbone.width=" + std::to_string(width), "backbone.depth=" + std::to_string(depth)}, folder);
+  const auto check = [&](int width,
+                         int depth,
+                         const char* parameters,
+                         const char* bottleneck,
+                         const char* output) {
+    const auto finished = run_program({"summary",
+                                       "experiment=quickstart",
+                                       "backbone.width=" + std::to_string(width),
+                                       "backbone.depth=" + std::to_string(depth)},
+                                      folder);
     ASSERT_EQ(finished.code, 0) << finished.err;
     EXPECT_THAT(finished.out, HasSubstr(parameters));
     EXPECT_THAT(finished.out, HasSubstr(bottleneck));
@@ -170,19 +208,27 @@ TEST(Summary, StatesThePublishedSizes) {
 TEST(Describe, ListsComponentsAndTheirFields) {
   const fs::path folder = fresh_folder("describe");
   const std::string all = run_program({"describe"}, folder).out;
-  for (const char* name : {"optimizer", "adamw", "jaccard2", "cube_symmetry"}) EXPECT_THAT(all, HasSubstr(name));
+  for (const char* name : {"optimizer", "adamw", "jaccard2", "cube_symmetry"})
+    EXPECT_THAT(all, HasSubstr(name));
   const std::string head = run_program({"describe", "head", "segmentation"}, folder).out;
   EXPECT_THAT(head, HasSubstr("heads/segmentation.cc"));
   EXPECT_THAT(head, HasSubstr("num_classes"));
   EXPECT_THAT(run_program({"describe", "optimizer"}, folder).out, HasSubstr("nesterov"));
   EXPECT_THAT(run_program({"describe", "task"}, folder).out, HasSubstr("sampling.class_balanced"));
   EXPECT_THAT(run_program({"describe", "--json"}, folder).out, HasSubstr("\"smooth\""));
-  EXPECT_THAT(failure(folder, {"describe", "head", "segmentatoin"}, 2), HasSubstr("did you mean 'segmentation'"));
+  EXPECT_THAT(failure(folder, {"describe", "head", "segmentatoin"}, 2),
+              HasSubstr("did you mean 'segmentation'"));
 }
 
 TEST(Generate, WritesADataSetThatReadsBack) {
   const fs::path folder = fresh_folder("generate");
-  const auto finished = run_program({"generate", "dataset.size=[16,24,24]", "dataset.train=1", "dataset.validation=1", "dataset.test=1", "output=data"}, folder);
+  const auto finished = run_program({"generate",
+                                     "dataset.size=[16,24,24]",
+                                     "dataset.train=1",
+                                     "dataset.validation=1",
+                                     "dataset.test=1",
+                                     "output=data"},
+                                    folder);
   ASSERT_EQ(finished.code, 0) << finished.err;
   EXPECT_TRUE(fs::exists(folder / "data/manifest.yaml"));
   EXPECT_THAT(failure(folder, {"generate", "output=data"}, 2), HasSubstr("not empty"));

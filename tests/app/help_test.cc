@@ -1,18 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tests/app/program.h"
+
 #include <sstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/app/program.h"
-
 namespace triptych {
 namespace {
-using ::testing::HasSubstr;
 using testing::fresh_folder;
+using ::testing::HasSubstr;
 using testing::run_program;
 
-const std::vector<std::string> kVerbs = {"train", "predict", "evaluate", "generate", "render", "describe", "new", "summary", "compose", "completion"};
+const std::vector<std::string> kVerbs = {"train",
+                                         "predict",
+                                         "evaluate",
+                                         "generate",
+                                         "render",
+                                         "describe",
+                                         "new",
+                                         "summary",
+                                         "compose",
+                                         "completion"};
 
 /// The example lines of a verb's help.
 std::vector<std::string> examples(const std::string& verb, const std::filesystem::path& folder) {

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "framework/core/file.h"
+#include "framework/core/random.h"
+#include "framework/image/io.h"
+
+#include "tests/app/program.h"
+
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "framework/core/file.h"
-#include "framework/core/random.h"
-#include "framework/image/io.h"
-#include "tests/app/program.h"
-
 namespace triptych {
 namespace {
 namespace fs = std::filesystem;
-using ::testing::HasSubstr;
 using testing::fresh_folder;
+using ::testing::HasSubstr;
 using testing::run_program;
 using testing::tiny_quickstart;
 
@@ -42,7 +43,9 @@ class Predict : public ::testing::Test {
 fs::path Predict::folder_;
 
 TEST_F(Predict, KeepsTheGeometryOfTheInput) {
-  const auto finished = run_program({"predict", "run=run", "input.image=image.mha", "output=labels.mha", "infer.planes=3"}, folder_);
+  const auto finished = run_program(
+      {"predict", "run=run", "input.image=image.mha", "output=labels.mha", "infer.planes=3"},
+      folder_);
   ASSERT_EQ(finished.code, 0) << finished.err;
   const Volume labels = read_labels((folder_ / "labels.mha").string());
   const VolumeHeader input = read_header((folder_ / "image.mha").string());
@@ -51,8 +54,13 @@ TEST_F(Predict, KeepsTheGeometryOfTheInput) {
 }
 
 TEST_F(Predict, WritesMapsIntoAFolder) {
-  const auto finished = run_program({"predict", "run=run", "input.image=image.nii.gz", "output=maps", "infer.planes=9",
-                                     "infer.outputs=[labels,probabilities,entropy,disagreement]"}, folder_);
+  const auto finished = run_program({"predict",
+                                     "run=run",
+                                     "input.image=image.nii.gz",
+                                     "output=maps",
+                                     "infer.planes=9",
+                                     "infer.outputs=[labels,probabilities,entropy,disagreement]"},
+                                    folder_);
   ASSERT_EQ(finished.code, 0) << finished.err;
   const Volume probabilities = read_volume((folder_ / "maps/probabilities.nii.gz").string());
   EXPECT_EQ(probabilities.data.size(0), 4);
@@ -65,47 +73,81 @@ TEST_F(Predict, WritesMapsIntoAFolder) {
 TEST_F(Predict, GivesEqualLabelsUnderASmallBudget) {
   for (const char* fusion : {"soft", "majority"}) {
     const std::string words = std::string("infer.fusion=") + fusion;
-    ASSERT_EQ(run_program({"predict", "run=run", "input.image=image.mha", "output=large.mha", "infer.planes=9", words}, folder_).code, 0);
-    const auto small = run_program({"predict", "run=run", "input.image=image.mha", "output=small.mha", "infer.planes=9", words, "infer.memory=1KB"}, folder_);
+    ASSERT_EQ(run_program({"predict",
+                           "run=run",
+                           "input.image=image.mha",
+                           "output=large.mha",
+                           "infer.planes=9",
+                           words},
+                          folder_)
+                  .code,
+              0);
+    const auto small = run_program({"predict",
+                                    "run=run",
+                                    "input.image=image.mha",
+                                    "output=small.mha",
+                                    "infer.planes=9",
+                                    words,
+                                    "infer.memory=1KB"},
+                                   folder_);
     ASSERT_EQ(small.code, 0) << small.err;
-    EXPECT_TRUE(at::equal(read_labels((folder_ / "large.mha").string()).data, read_labels((folder_ / "small.mha").string()).data));
+    EXPECT_TRUE(at::equal(read_labels((folder_ / "large.mha").string()).data,
+                          read_labels((folder_ / "small.mha").string()).data));
   }
 }
 
 TEST_F(Predict, TakesAVolumeSmallerThanTheNetworksStride) {
-  write_volume((folder_ / "small_input.mha").string(), Volume{at::rand({1, 3, 3, 3}), {.shape = {3, 3, 3}}, "", {}});
-  const auto finished = run_program({"predict", "run=run", "input.image=small_input.mha", "output=small_output.mha"}, folder_);
+  write_volume((folder_ / "small_input.mha").string(),
+               Volume{at::rand({1, 3, 3, 3}), {.shape = {3, 3, 3}}, "", {}});
+  const auto finished = run_program(
+      {"predict", "run=run", "input.image=small_input.mha", "output=small_output.mha"}, folder_);
   EXPECT_EQ(finished.code, 0) << finished.err;
 }
 
 TEST_F(Predict, EvaluatesFilesAndRuns) {
-  ASSERT_EQ(run_program({"predict", "run=run", "input.image=image.mha", "output=labels.mha"}, folder_).code, 0);
-  const auto files = run_program({"evaluate", "input.prediction=labels.mha", "input.reference=labels.mha", "output=same"}, folder_);
+  ASSERT_EQ(
+      run_program({"predict", "run=run", "input.image=image.mha", "output=labels.mha"}, folder_)
+          .code,
+      0);
+  const auto files = run_program(
+      {"evaluate", "input.prediction=labels.mha", "input.reference=labels.mha", "output=same"},
+      folder_);
   ASSERT_EQ(files.code, 0) << files.err;
   EXPECT_THAT(files.out, HasSubstr("1.0000"));
   EXPECT_TRUE(fs::exists(folder_ / "same/metrics.json"));
   const auto run = run_program({"evaluate", "run=run", "compare=true", "output=scores"}, folder_);
   ASSERT_EQ(run.code, 0) << run.err;
-  for (const char* method : {"otsu", "rc", "pc", "pr", "soft-3", "majority-3", "soft-9", "majority-9"}) EXPECT_THAT(run.out, HasSubstr(method));
+  for (const char* method :
+       {"otsu", "rc", "pc", "pr", "soft-3", "majority-3", "soft-9", "majority-9"})
+    EXPECT_THAT(run.out, HasSubstr(method));
 }
 
 TEST_F(Predict, RendersPictures) {
-  const auto finished = run_program({"render", "input.image=image.mha", "output=picture.png"}, folder_);
+  const auto finished =
+      run_program({"render", "input.image=image.mha", "output=picture.png"}, folder_);
   ASSERT_EQ(finished.code, 0) << finished.err;
   EXPECT_TRUE(read_file(folder_ / "picture.png").starts_with("\x89PNG"));
 }
 
 TEST_F(Predict, SaysInOneLineWhatIsWrongWithTheInput) {
-  EXPECT_THAT(failure({"predict", "run=run", "input.image=absent.mha", "output=x.mha"}, 1), HasSubstr("absent.mha"));
+  EXPECT_THAT(failure({"predict", "run=run", "input.image=absent.mha", "output=x.mha"}, 1),
+              HasSubstr("absent.mha"));
   write_file_atomically(folder_ / "empty.nii.gz", "");
-  EXPECT_THAT(failure({"predict", "run=run", "input.image=empty.nii.gz", "output=x.mha"}, 1), HasSubstr("empty"));
+  EXPECT_THAT(failure({"predict", "run=run", "input.image=empty.nii.gz", "output=x.mha"}, 1),
+              HasSubstr("empty"));
   const std::string whole = read_file(folder_ / "image.nii.gz");
   write_file_atomically(folder_ / "cut.nii.gz", whole.substr(0, whole.size() / 2));
-  EXPECT_THAT(failure({"predict", "run=run", "input.image=cut.nii.gz", "output=x.mha"}, 1), HasSubstr("cut.nii.gz"));
+  EXPECT_THAT(failure({"predict", "run=run", "input.image=cut.nii.gz", "output=x.mha"}, 1),
+              HasSubstr("cut.nii.gz"));
   EXPECT_FALSE(fs::exists(folder_ / "x.mha"));
-  EXPECT_THAT(failure({"predict", "run=run", "input.image=image.mha", "output=x.mha", "task=implnt"}, 2), HasSubstr("did you mean 'implant'"));
-  EXPECT_THAT(failure({"predict", "run=run", "input.image=image.mha", "output=x.mha", "infer.planse=9"}, 2), HasSubstr("did you mean 'planes'"));
-  EXPECT_THAT(failure({"predict", "run=absent", "input.image=image.mha", "output=x.mha"}, 1), HasSubstr("resolved.yaml is missing"));
+  EXPECT_THAT(
+      failure({"predict", "run=run", "input.image=image.mha", "output=x.mha", "task=implnt"}, 2),
+      HasSubstr("did you mean 'implant'"));
+  EXPECT_THAT(
+      failure({"predict", "run=run", "input.image=image.mha", "output=x.mha", "infer.planse=9"}, 2),
+      HasSubstr("did you mean 'planes'"));
+  EXPECT_THAT(failure({"predict", "run=absent", "input.image=image.mha", "output=x.mha"}, 1),
+              HasSubstr("resolved.yaml is missing"));
   EXPECT_THAT(failure({"predict", "run=run", "output=x.mha"}, 2), HasSubstr("input"));
 }
 
@@ -113,15 +155,20 @@ TEST_F(Predict, RefusesNanImages) {
   Volume volume{at::rand({1, 8, 8, 8}), {.shape = {8, 8, 8}}, "", {}};
   volume.data[0][1][2][3] = std::nan("");
   write_volume((folder_ / "nan.mha").string(), volume);
-  EXPECT_THAT(failure({"predict", "run=run", "input.image=nan.mha", "output=x.mha"}, 1), HasSubstr("NaN"));
+  EXPECT_THAT(failure({"predict", "run=run", "input.image=nan.mha", "output=x.mha"}, 1),
+              HasSubstr("NaN"));
 }
 
 TEST_F(Predict, RefusesAnisotropicVolumesForSeveralPlanes) {
   Volume volume{at::rand({1, 8, 16, 16}), {.shape = {8, 16, 16}}, "", {}};
   volume.geometry.spacing = {0.5, 0.5, 3.0};
   write_volume((folder_ / "thick.mha").string(), volume);
-  EXPECT_THAT(failure({"predict", "run=run", "input.image=thick.mha", "output=x.mha", "infer.planes=3"}, 1), HasSubstr("error[geometry]"));
-  const auto single = run_program({"predict", "run=run", "input.image=thick.mha", "output=thick_labels.mha", "infer.planes=1"}, folder_);
+  EXPECT_THAT(
+      failure({"predict", "run=run", "input.image=thick.mha", "output=x.mha", "infer.planes=3"}, 1),
+      HasSubstr("error[geometry]"));
+  const auto single = run_program(
+      {"predict", "run=run", "input.image=thick.mha", "output=thick_labels.mha", "infer.planes=1"},
+      folder_);
   EXPECT_EQ(single.code, 0) << single.err;
 }
 
@@ -131,18 +178,23 @@ TEST_F(Predict, RefusesACheckpointOfAnotherModel) {
   const auto width = resolved.find("width: 4");
   ASSERT_NE(width, std::string::npos);
   write_file_atomically(folder_ / "other/resolved.yaml", resolved.replace(width, 8, "width: 8"));
-  EXPECT_THAT(failure({"predict", "run=other", "input.image=image.mha", "output=x.mha"}, 1), HasSubstr("error[model]"));
+  EXPECT_THAT(failure({"predict", "run=other", "input.image=image.mha", "output=x.mha"}, 1),
+              HasSubstr("error[model]"));
 }
 
 TEST_F(Predict, RefusesGeometriesAndDimensionsThatDiffer) {
-  const auto shape = [](std::int64_t d) { return Volume{at::zeros({1, d, 8, 8}, at::kByte), {.shape = {d, 8, 8}}, "", {}}; };
+  const auto shape = [](std::int64_t d) {
+    return Volume{at::zeros({1, d, 8, 8}, at::kByte), {.shape = {d, 8, 8}}, "", {}};
+  };
   write_volume((folder_ / "a.mha").string(), shape(8));
   write_volume((folder_ / "b.mha").string(), shape(6));
   Volume moved = shape(8);
   moved.geometry.origin = {5.0, 0.0, 0.0};
   write_volume((folder_ / "c.mha").string(), moved);
-  EXPECT_THAT(failure({"evaluate", "input.prediction=a.mha", "input.reference=b.mha"}, 1), HasSubstr("error[geometry]"));
-  EXPECT_THAT(failure({"evaluate", "input.prediction=a.mha", "input.reference=c.mha"}, 1), HasSubstr("origin"));
+  EXPECT_THAT(failure({"evaluate", "input.prediction=a.mha", "input.reference=b.mha"}, 1),
+              HasSubstr("error[geometry]"));
+  EXPECT_THAT(failure({"evaluate", "input.prediction=a.mha", "input.reference=c.mha"}, 1),
+              HasSubstr("origin"));
 }
 
 }  // namespace

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/app/program.h"
 
+#include "framework/core/file.h"
+
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <gtest/gtest.h>
-
-#include "framework/core/file.h"
 
 namespace triptych::testing {
 namespace fs = std::filesystem;
 namespace {
 
-pid_t spawn(const std::vector<std::string>& words, const fs::path& folder, const fs::path& out, const fs::path& err) {
+pid_t spawn(const std::vector<std::string>& words,
+            const fs::path& folder,
+            const fs::path& out,
+            const fs::path& err) {
   const pid_t child = ::fork();
   if (child != 0) return child;
   const int output = ::open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);

@@ -24,7 +24,8 @@ pid_t start_program(const std::vector<std::string>& words, const std::filesystem
 int wait_for(pid_t process);
 
 /// Words that make experiment=quickstart a matter of seconds.
-std::vector<std::string> tiny_quickstart(const std::filesystem::path& run, std::vector<std::string> more = {});
+std::vector<std::string> tiny_quickstart(const std::filesystem::path& run,
+                                         std::vector<std::string> more = {});
 
 /// A fresh folder under the test's temporary folder.
 std::filesystem::path fresh_folder(const std::string& name);

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "framework/core/file.h"
+#include "framework/learn/checkpoint.h"
+
+#include "tests/app/program.h"
+
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -7,16 +12,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "framework/core/file.h"
-#include "framework/learn/checkpoint.h"
-#include "tests/app/program.h"
-
 namespace triptych {
 namespace {
 namespace fs = std::filesystem;
+using testing::fresh_folder;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using testing::fresh_folder;
 using testing::run_program;
 using testing::tiny_quickstart;
 
@@ -29,14 +30,17 @@ std::vector<std::string> tiny_sweep(std::vector<std::string> more) {
 
 TEST(Sweep, RunsEveryCombinationAndTabulatesIt) {
   const fs::path folder = fresh_folder("sweep");
-  const std::vector<std::string> words = tiny_sweep({"seed=1,2", "optimizer.lr=1e-3,1e-2", "--jobs", "2"});
+  const std::vector<std::string> words =
+      tiny_sweep({"seed=1,2", "optimizer.lr=1e-3,1e-2", "--jobs", "2"});
   const auto finished = run_program(words, folder);
   ASSERT_EQ(finished.code, 0) << finished.err;
   EXPECT_TRUE(fs::exists(folder / "sweep/multirun.yaml"));
-  for (const char* job : {"0", "1", "2", "3"}) EXPECT_TRUE(fs::exists(folder / "sweep" / job / ".hydra/overrides.yaml")) << job;
+  for (const char* job : {"0", "1", "2", "3"})
+    EXPECT_TRUE(fs::exists(folder / "sweep" / job / ".hydra/overrides.yaml")) << job;
   const std::string table = read_file(folder / "sweep/results.md");
   EXPECT_THAT(table, HasSubstr("seed=2 optimizer.lr=0.01"));
-  EXPECT_THAT(table, Not(HasSubstr("experiment=quickstart"))) << "words that all jobs share say nothing";
+  EXPECT_THAT(table, Not(HasSubstr("experiment=quickstart")))
+      << "words that all jobs share say nothing";
   EXPECT_THAT(read_file(folder / "sweep/results.json"), HasSubstr("implant/iou/mean"));
 
   const auto again = run_program(words, folder);
@@ -50,7 +54,8 @@ TEST(Sweep, RunsEveryCombinationAndTabulatesIt) {
 
 TEST(Sweep, GoesOnWhenAJobFailsAndSaysSo) {
   const fs::path folder = fresh_folder("sweep_failure");
-  const auto finished = run_program(tiny_sweep({"optimizer.lr=1e30,1e-3", "hydra.sweep.subdir=${hydra.job.num}_lr"}), folder);
+  const auto finished = run_program(
+      tiny_sweep({"optimizer.lr=1e30,1e-3", "hydra.sweep.subdir=${hydra.job.num}_lr"}), folder);
   EXPECT_EQ(finished.code, 1);
   EXPECT_THAT(finished.err, HasSubstr("job 0 ended with exit code 1: optimizer.lr=1e+30"));
   EXPECT_THAT(finished.err, HasSubstr("job 1 ended with exit code 0"));
@@ -67,7 +72,8 @@ TEST(Sweep, RefusesJobsThatShareAFolder) {
 
 TEST(Sweep, FinishesAfterAKillAsIfNothingHadHappened) {
   const fs::path folder = fresh_folder("sweep_kill");
-  const std::vector<std::string> words = tiny_sweep({"seed=1,2", "trainer.max_steps=60", "trainer.validate_every=60"});
+  const std::vector<std::string> words =
+      tiny_sweep({"seed=1,2", "trainer.max_steps=60", "trainer.validate_every=60"});
   const pid_t process = testing::start_program(words, folder);
   for (int i = 0; i < 600 && !fs::exists(folder / "sweep/1/checkpoints/last/state.yaml"); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -75,14 +81,21 @@ TEST(Sweep, FinishesAfterAKillAsIfNothingHadHappened) {
   ::kill(process, SIGKILL);
   if (testing::wait_for(process) == 0) GTEST_SKIP() << "the sweep was faster than the kill";
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  EXPECT_THAT(read_file(folder / "sweep/1/run.json"), Not(HasSubstr("\"done\""))) << "a job ends with its sweep";
+  EXPECT_THAT(read_file(folder / "sweep/1/run.json"), Not(HasSubstr("\"done\"")))
+      << "a job ends with its sweep";
 
   const auto again = run_program(words, folder);
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_THAT(again.err, HasSubstr("job 0 was done before"));
   EXPECT_THAT(again.err, HasSubstr("continuing sweep/1"));
-  ASSERT_EQ(run_program(tiny_quickstart("whole", {"seed=2", "trainer.max_steps=60", "trainer.validate_every=60"}), folder).code, 0);
-  EXPECT_EQ(weights_checksum(folder / "sweep/1/checkpoints/last"), weights_checksum(folder / "whole/checkpoints/last"));
+  ASSERT_EQ(
+      run_program(
+          tiny_quickstart("whole", {"seed=2", "trainer.max_steps=60", "trainer.validate_every=60"}),
+          folder)
+          .code,
+      0);
+  EXPECT_EQ(weights_checksum(folder / "sweep/1/checkpoints/last"),
+            weights_checksum(folder / "whole/checkpoints/last"));
 }
 
 }  // namespace

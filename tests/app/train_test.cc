@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "framework/core/file.h"
+#include "framework/learn/checkpoint.h"
+
+#include "tests/app/program.h"
+
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -8,15 +13,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "framework/core/file.h"
-#include "framework/learn/checkpoint.h"
-#include "tests/app/program.h"
-
 namespace triptych {
 namespace {
 namespace fs = std::filesystem;
-using ::testing::HasSubstr;
 using testing::fresh_folder;
+using ::testing::HasSubstr;
 using testing::run_program;
 using testing::tiny_quickstart;
 
@@ -26,26 +27,45 @@ TEST(Train, LeavesACompleteRunDirectory) {
   const fs::path folder = fresh_folder("train_complete");
   const auto finished = run_program(tiny_quickstart("run", {"trainer.overlays=2"}), folder);
   ASSERT_EQ(finished.code, 0) << finished.err;
-  for (const char* file : {".hydra/config.yaml", ".hydra/overrides.yaml", ".hydra/hydra.yaml", "resolved.yaml", "run.json", "train.log",
-                           "metrics.jsonl", "metrics.csv", "curves.svg", "metrics.svg", "report.html", "result.json",
-                           "checkpoints/last/model.safetensors", "checkpoints/last/optimizer.safetensors", "checkpoints/last/state.yaml",
-                           "checkpoints/best/model.safetensors", "pictures/implant"}) {
+  for (const char* file : {".hydra/config.yaml",
+                           ".hydra/overrides.yaml",
+                           ".hydra/hydra.yaml",
+                           "resolved.yaml",
+                           "run.json",
+                           "train.log",
+                           "metrics.jsonl",
+                           "metrics.csv",
+                           "curves.svg",
+                           "metrics.svg",
+                           "report.html",
+                           "result.json",
+                           "checkpoints/last/model.safetensors",
+                           "checkpoints/last/optimizer.safetensors",
+                           "checkpoints/last/state.yaml",
+                           "checkpoints/best/model.safetensors",
+                           "pictures/implant"}) {
     EXPECT_TRUE(fs::exists(folder / "run" / file)) << file;
   }
   EXPECT_THAT(read_file(folder / "run" / "run.json"), HasSubstr("\"done\""));
   EXPECT_THAT(finished.err, HasSubstr("waiting for the loader"));
 
   std::vector<std::string> pictures;
-  for (const auto& file : fs::directory_iterator(folder / "run/pictures/implant")) pictures.push_back(file.path().filename().string());
+  for (const auto& file : fs::directory_iterator(folder / "run/pictures/implant"))
+    pictures.push_back(file.path().filename().string());
   EXPECT_EQ(pictures.size(), 4U) << "two items at each of two validations";
-  EXPECT_THAT(pictures, ::testing::Each(::testing::MatchesRegex("step_000000[24]_validation_0000_axis[012]_[0-9]+\\.png")));
+  EXPECT_THAT(pictures,
+              ::testing::Each(::testing::MatchesRegex(
+                  "step_000000[24]_validation_0000_axis[012]_[0-9]+\\.png")));
 }
 
 TEST(Train, GivesTheSameWeightsForAnyNumberOfLoaderThreads) {
   const fs::path folder = fresh_folder("train_threads");
   std::vector<std::string> sums;
   for (const char* threads : {"0", "1", "4"}) {
-    const auto finished = run_program(tiny_quickstart(std::string("run") + threads, {std::string("trainer.loader.threads=") + threads}), folder);
+    const auto finished =
+        run_program(tiny_quickstart(std::string("run") + threads,
+                                    {std::string("trainer.loader.threads=") + threads}),
+                    folder);
     ASSERT_EQ(finished.code, 0) << finished.err;
     sums.push_back(checksum(folder / (std::string("run") + threads)));
   }
@@ -56,12 +76,16 @@ TEST(Train, GivesTheSameWeightsForAnyNumberOfLoaderThreads) {
 TEST(Train, RepeatsARunFromItsResolvedConfiguration) {
   const fs::path folder = fresh_folder("train_repeat");
   ::setenv("TRIPTYCH_TEST_SEED", "41", 1);
-  const std::vector<std::string> words = tiny_quickstart(
-      "first", {"seed='${oc.decode:${oc.env:TRIPTYCH_TEST_SEED}}'", "+infer.scratch='/tmp/${now:%H%M%S}_\\${text}'"});
+  const std::vector<std::string> words =
+      tiny_quickstart("first",
+                      {"seed='${oc.decode:${oc.env:TRIPTYCH_TEST_SEED}}'",
+                       "+infer.scratch='/tmp/${now:%H%M%S}_\\${text}'"});
   const auto first = run_program(words, folder);
   ::unsetenv("TRIPTYCH_TEST_SEED");
   ASSERT_EQ(first.code, 0) << first.err;
-  const auto again = run_program({"train", "--config-dir", "first", "--config-name", "resolved", "hydra.run.dir=second"}, folder);
+  const auto again = run_program(
+      {"train", "--config-dir", "first", "--config-name", "resolved", "hydra.run.dir=second"},
+      folder);
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(checksum(folder / "first"), checksum(folder / "second"));
   const auto value_of = [&](const char* run, const std::string& key) {
@@ -75,12 +99,14 @@ TEST(Train, RepeatsARunFromItsResolvedConfiguration) {
 
 TEST(Train, GoesOnBitForBitAfterAKill) {
   const fs::path folder = fresh_folder("train_kill");
-  const std::vector<std::string> longer = {"trainer.max_steps=60", "trainer.validate_every=20", "trainer.checkpoint_every=5"};
+  const std::vector<std::string> longer = {
+      "trainer.max_steps=60", "trainer.validate_every=20", "trainer.checkpoint_every=5"};
   ASSERT_EQ(run_program(tiny_quickstart("whole", longer), folder).code, 0);
 
   const pid_t process = testing::start_program(tiny_quickstart("killed", longer), folder);
   const fs::path checkpoint = folder / "killed" / "checkpoints" / "last" / "state.yaml";
-  for (int i = 0; i < 600 && !fs::exists(checkpoint); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  for (int i = 0; i < 600 && !fs::exists(checkpoint); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
   ::kill(process, SIGKILL);
   const int code = testing::wait_for(process);
   if (code == 0) GTEST_SKIP() << "the run was faster than the kill";
@@ -91,7 +117,8 @@ TEST(Train, GoesOnBitForBitAfterAKill) {
 
 TEST(Train, SavesAndAsksToBeQueuedAgainOnSigterm) {
   const fs::path folder = fresh_folder("train_term");
-  const pid_t process = testing::start_program(tiny_quickstart("run", {"trainer.max_steps=100000", "trainer.checkpoint_every=5"}), folder);
+  const pid_t process = testing::start_program(
+      tiny_quickstart("run", {"trainer.max_steps=100000", "trainer.checkpoint_every=5"}), folder);
   for (int i = 0; i < 600 && !fs::exists(folder / "run/checkpoints/last/state.yaml"); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
@@ -103,16 +130,40 @@ TEST(Train, SavesAndAsksToBeQueuedAgainOnSigterm) {
 
 TEST(Train, RunsEveryRecipeForTwoSteps) {
   const fs::path folder = fresh_folder("train_recipes");
-  ASSERT_EQ(run_program({"generate", "dataset.size=[24,24,24]", "dataset.train=2", "dataset.validation=1", "dataset.test=1", "output=data"}, folder).code, 0);
-  for (const auto& file : fs::directory_iterator(fs::path(TRIPTYCH_SOURCE_DIR) / "experiments" / "experiment")) {
+  ASSERT_EQ(run_program({"generate",
+                         "dataset.size=[24,24,24]",
+                         "dataset.train=2",
+                         "dataset.validation=1",
+                         "dataset.test=1",
+                         "output=data"},
+                        folder)
+                .code,
+            0);
+  for (const auto& file :
+       fs::directory_iterator(fs::path(TRIPTYCH_SOURCE_DIR) / "experiments" / "experiment")) {
     const std::string name = file.path().stem().string();
-    std::vector<std::string> words = {"train", "experiment=" + name, "hydra.run.dir=" + name, "trainer.max_steps=2", "trainer.validate_every=2",
-                                      "trainer.precision=float32", "backbone.width=4", "backbone.depth=2"};
+    std::vector<std::string> words = {"train",
+                                      "experiment=" + name,
+                                      "hydra.run.dir=" + name,
+                                      "trainer.max_steps=2",
+                                      "trainer.validate_every=2",
+                                      "trainer.precision=float32",
+                                      "backbone.width=4",
+                                      "backbone.depth=2"};
     if (name == "quickstart") words.push_back("datasets.phantoms.size=[24,24,24]");
-    if (name == "srct_baseline") words.insert(words.end(), {"datasets.samples.size=[16,32,32]", "tasks.implant.transforms.0.size=[32,32]", "tasks.implant.batch_size=2"});
+    if (name == "srct_baseline")
+      words.insert(words.end(),
+                   {"datasets.samples.size=[16,32,32]",
+                    "tasks.implant.transforms.0.size=[32,32]",
+                    "tasks.implant.batch_size=2"});
     if (name == "volume_segmentation") {
-      words.insert(words.end(), {"--config-dir", "data", "dataset@datasets.volumes=generated", "tasks.segmentation.head.num_classes=4",
-                                 "tasks.segmentation.roles.image=srct", "tasks.segmentation.batch_size=2"});
+      words.insert(words.end(),
+                   {"--config-dir",
+                    "data",
+                    "dataset@datasets.volumes=generated",
+                    "tasks.segmentation.head.num_classes=4",
+                    "tasks.segmentation.roles.image=srct",
+                    "tasks.segmentation.batch_size=2"});
     }
     const auto finished = run_program(words, folder);
     EXPECT_EQ(finished.code, 0) << name << ": " << finished.err;
@@ -121,9 +172,15 @@ TEST(Train, RunsEveryRecipeForTwoSteps) {
 
 TEST(Train, LearnsToFitOneSample) {
   const fs::path folder = fresh_folder("train_overfit");
-  const auto finished = run_program(
-      tiny_quickstart("run", {"datasets.phantoms.train=1", "tasks.implant.transforms=[]", "tasks.implant.batch_size=8", "backbone.width=8",
-                              "trainer.max_steps=150", "trainer.validate_every=150", "optimizer.lr=5e-3"}), folder);
+  const auto finished = run_program(tiny_quickstart("run",
+                                                    {"datasets.phantoms.train=1",
+                                                     "tasks.implant.transforms=[]",
+                                                     "tasks.implant.batch_size=8",
+                                                     "backbone.width=8",
+                                                     "trainer.max_steps=150",
+                                                     "trainer.validate_every=150",
+                                                     "optimizer.lr=5e-3"}),
+                                    folder);
   ASSERT_EQ(finished.code, 0) << finished.err;
   std::ifstream csv(folder / "run" / "metrics.csv");
   std::string header, line, first, last;

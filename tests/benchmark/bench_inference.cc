@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole-slice inference, one slice at a time: arguments are width, depth and image size.
-#include <benchmark/benchmark.h>
-
 #include "framework/core/nn.h"
 #include "framework/core/torch_compat.h"
+
 #include "tests/benchmark/plain_unet.h"
+
+#include <benchmark/benchmark.h>
 
 namespace triptych::benchmarks {
 namespace {
@@ -12,14 +13,18 @@ namespace {
 /// One network in three forms and one input; the same for all cases of a size.
 struct Setup {
   Setup(std::int64_t width, std::int64_t depth, std::int64_t size)
-      : net(make_unet(width, depth)), plain(*net, depth), head(at::randn({4, width, 1, 1}) / std::sqrt(static_cast<double>(width))) {
+      : net(make_unet(width, depth)),
+        plain(*net, depth),
+        head(at::randn({4, width, 1, 1}) / std::sqrt(static_cast<double>(width))) {
     net->eval();
     folded = net->folded();
     image = at::randn({1, 1, 1, size, size});
     macs = static_cast<double>(net->cost({1, size, size}).multiply_adds);
   }
 
-  at::Tensor plain_logits() const { return at::conv2d(plain.forward(image.select(2, 0), false), head); }
+  at::Tensor plain_logits() const {
+    return at::conv2d(plain.forward(image.select(2, 0), false), head);
+  }
   at::Tensor logits(Backbone& backbone) const {
     const at::Tensor features = backbone.forward(image).level(0).squeeze(2);
     return at::conv2d(features, head.to(features.scalar_type()));
@@ -48,7 +53,8 @@ void measure(benchmark::State& state, Forward forward) {
   state.counters["max_abs_diff"] = (actual - expected).abs().max().template item<double>();
   state.counters["logit_std"] = expected.std().item<double>();
   for (auto _ : state) benchmark::DoNotOptimize(forward(s).data_ptr());
-  state.counters["GFLOP/s"] = benchmark::Counter(2e-9 * s.macs, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(2e-9 * s.macs, benchmark::Counter::kIsIterationInvariantRate);
 }
 
 void plain_nchw(benchmark::State& state) {
@@ -68,7 +74,11 @@ void folded_bfloat16(benchmark::State& state) {
 }
 
 void sizes(benchmark::internal::Benchmark* bench) {
-  bench->ArgNames({"width", "depth", "size"})->Args({32, 4, 256})->Args({32, 3, 384})->MeasureProcessCPUTime()->UseRealTime();
+  bench->ArgNames({"width", "depth", "size"})
+      ->Args({32, 4, 256})
+      ->Args({32, 3, 384})
+      ->MeasureProcessCPUTime()
+      ->UseRealTime();
   bench->Unit(benchmark::kMillisecond);
 }
 

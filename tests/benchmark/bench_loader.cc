@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batches of phantom slices: the argument is the number of loader threads (0 = on the calling thread).
-#include <benchmark/benchmark.h>
-
+// Batches of phantom slices: the argument is the number of loader threads (0 = on the calling
+// thread).
 #include "framework/core/nn.h"
 #include "framework/data/loader.h"
+
+#include <benchmark/benchmark.h>
 
 namespace triptych::benchmarks {
 namespace {
@@ -18,10 +19,12 @@ Loader::Source phantom_source() {
   node.set("test", config::Node(0));
   const std::shared_ptr<const Dataset> dataset = DatasetRegistry::instance().create(node);
   const std::vector<std::size_t> samples = dataset->split("train");
-  for (const std::size_t sample : samples) dataset->read_sample(sample, {"srct", "label"});  // fills the cache
+  for (const std::size_t sample : samples)
+    dataset->read_sample(sample, {"srct", "label"});  // fills the cache
   Loader::Source source;
   source.dataset = dataset;
-  source.sampler = std::make_shared<Sampler>(dataset, samples, SamplingConfig{}, "srct", "label", 0);
+  source.sampler =
+      std::make_shared<Sampler>(dataset, samples, SamplingConfig{}, "srct", "label", 0);
   source.roles = {{"image", "srct", true}, {"label", "label", true}};
   source.batch_size = kBatch;
   std::vector<config::Node> chain;
@@ -43,7 +46,15 @@ void batches(benchmark::State& state) {
   state.counters["waiting"] = loader.seconds_waiting();
 }
 
-BENCHMARK(batches)->ArgName("threads")->Arg(0)->Arg(1)->Arg(2)->Arg(4)->Unit(benchmark::kMillisecond)->MeasureProcessCPUTime()->UseRealTime();
+BENCHMARK(batches)
+    ->ArgName("threads")
+    ->Arg(0)
+    ->Arg(1)
+    ->Arg(2)
+    ->Arg(4)
+    ->Unit(benchmark::kMillisecond)
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
 
 }  // namespace
 }  // namespace triptych::benchmarks

@@ -25,7 +25,8 @@ std::shared_ptr<Backbone> make_unet(std::int64_t width, std::int64_t depth) {
 
 PlainUnet::PlainUnet(const Backbone& net, std::int64_t depth) : depth_(depth) {
   for (const auto& item : net.named_parameters()) {
-    values_[item.key()] = item.value().detach().clone(at::MemoryFormat::Contiguous).requires_grad_();
+    values_[item.key()] =
+        item.value().detach().clone(at::MemoryFormat::Contiguous).requires_grad_();
   }
   for (const auto& item : net.named_buffers()) values_[item.key()] = item.value().clone();
 }
@@ -43,8 +44,15 @@ at::Tensor PlainUnet::block(const at::Tensor& x, const std::string& name, bool t
   for (const char* unit : {".unit_0.", ".unit_1."}) {
     const auto value = [&](const char* key) { return values_.at(name + unit + key); };
     y = at::conv2d(y, value("weight"), {}, 1, 1);
-    y = at::batch_norm(
-        y, value("scale"), value("shift"), value("running_mean"), value("running_variance"), training, 0.1, 1e-5, false);
+    y = at::batch_norm(y,
+                       value("scale"),
+                       value("shift"),
+                       value("running_mean"),
+                       value("running_variance"),
+                       training,
+                       0.1,
+                       1e-5,
+                       false);
     y = at::mish(y);
   }
   return y;

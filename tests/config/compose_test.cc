@@ -131,7 +131,8 @@ TEST_F(Compose, TellsTheJobsOfOneSweepFromThoseOfAnother) {
 }
 
 TEST_F(Compose, RefusesGroupsOfHydraItself) {
-  write("experiment/launcher.yaml", "# @package _global_\ndefaults:\n- override /hydra/launcher: joblib\n");
+  write("experiment/launcher.yaml",
+        "# @package _global_\ndefaults:\n- override /hydra/launcher: joblib\n");
   for (const char* word : {"hydra/launcher=joblib", "+hydra/sweeper=ax", "experiment=launcher"}) {
     try {
       compose(request({word}));

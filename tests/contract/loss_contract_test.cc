@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "framework/learn/loss.h"
+
+#include "tests/contract/minimal_config.h"
+#include "tests/support/tensor_matchers.h"
+
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <torch/autograd.h>
-
-#include "framework/learn/loss.h"
-#include "tests/contract/minimal_config.h"
-#include "tests/support/tensor_matchers.h"
 
 namespace triptych {
 namespace {
@@ -13,10 +14,14 @@ namespace {
 class LossContract : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    loss_ = LossRegistry::instance().create(testing::minimal_config(LossRegistry::instance(), GetParam()));
-    target_ = loss_->is_classification() ? at::randint(0, 3, {2, 2, 4, 4}, at::kLong) : at::rand({2, 3, 2, 4, 4});
+    loss_ = LossRegistry::instance().create(
+        testing::minimal_config(LossRegistry::instance(), GetParam()));
+    target_ = loss_->is_classification() ? at::randint(0, 3, {2, 2, 4, 4}, at::kLong)
+                                         : at::rand({2, 3, 2, 4, 4});
   }
-  at::Tensor value(const at::Tensor& prediction) const { return (*loss_)(prediction, target_, LossContext{}); }
+  at::Tensor value(const at::Tensor& prediction) const {
+    return (*loss_)(prediction, target_, LossContext{});
+  }
   at::Tensor perfect() const {
     if (!loss_->is_classification()) return target_.clone();
     return at::one_hot(target_, 3).permute({0, 4, 1, 2, 3}).to(at::kFloat) * 40.0;
@@ -48,8 +53,10 @@ TEST_P(LossContract, HasTheGradientOfFiniteDifferences) {
   at::NoGradGuard no_grad;
   const at::Tensor direction = at::randn_like(x);
   const double step = 1e-2;
-  const double numeric = (value(x + step * direction) - value(x - step * direction)).item<double>() / (2.0 * step);
-  EXPECT_NEAR((gradient * direction).sum().item<double>(), numeric, 2e-3 + 0.02 * std::abs(numeric));
+  const double numeric =
+      (value(x + step * direction) - value(x - step * direction)).item<double>() / (2.0 * step);
+  EXPECT_NEAR(
+      (gradient * direction).sum().item<double>(), numeric, 2e-3 + 0.02 * std::abs(numeric));
 }
 
 TEST_P(LossContract, IgnoresUnlabelledVoxels) {
@@ -63,7 +70,9 @@ TEST_P(LossContract, IgnoresUnlabelledVoxels) {
   EXPECT_TRUE(at::isfinite(value(x)).item<bool>());
 }
 
-INSTANTIATE_TEST_SUITE_P(Registered, LossContract, ::testing::ValuesIn(LossRegistry::instance().names()));
+INSTANTIATE_TEST_SUITE_P(Registered,
+                         LossContract,
+                         ::testing::ValuesIn(LossRegistry::instance().names()));
 
 }  // namespace
 }  // namespace triptych

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string>
-
 #include "framework/config/component.h"
 #include "framework/config/node.h"
 
+#include <string>
+
 namespace triptych::testing {
 
-/// The smallest configuration of a registered component: its name and a plain value for every required field.
+/// The smallest configuration of a registered component: its name and a plain value for every
+/// required field.
 inline config::Node minimal_config(const config::AnyRegistry& registry, const std::string& name) {
   config::Node node = config::Node::map();
   node.set("name", config::Node(name));

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <ATen/ATen.h>
-#include <gtest/gtest.h>
-#include <torch/utils.h>
-
 #include "framework/core/nn.h"
 #include "framework/core/shape.h"
 #include "framework/learn/checkpoint.h"
 #include "framework/model/backbone.h"
 #include "framework/model/head.h"
+
 #include "tests/contract/minimal_config.h"
 #include "tests/support/tensor_matchers.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <torch/utils.h>
 
 namespace triptych {
 namespace {
@@ -18,12 +19,15 @@ using Size = std::array<std::int64_t, 3>;
 
 Size fitting_size(const Backbone& backbone, std::int64_t factor) {
   Size size{};
-  for (int axis = 0; axis < 3; ++axis) size[axis] = backbone.size_multiple()[axis] * (axis == 0 ? 1 : factor);
+  for (int axis = 0; axis < 3; ++axis)
+    size[axis] = backbone.size_multiple()[axis] * (axis == 0 ? 1 : factor);
   if (backbone.slab() > 0) size[0] = backbone.slab();
   return size;
 }
 
-at::Tensor image_of(const Size& size, std::int64_t batch = 2) { return at::randn({batch, 1, size[0], size[1], size[2]}); }
+at::Tensor image_of(const Size& size, std::int64_t batch = 2) {
+  return at::randn({batch, 1, size[0], size[1], size[2]});
+}
 
 void expect_gradients_everywhere(torch::nn::Module& module, const at::Tensor& output) {
   output.square().mean().backward();
@@ -46,7 +50,8 @@ class BackboneContract : public ::testing::TestWithParam<std::string> {
   }
   at::Tensor all_levels(const at::Tensor& image) {
     std::vector<at::Tensor> flat;
-    for (const at::Tensor& level : backbone_->forward(image).levels) flat.push_back(level.flatten(1));
+    for (const at::Tensor& level : backbone_->forward(image).levels)
+      flat.push_back(level.flatten(1));
     return at::cat(flat, 1);
   }
   std::shared_ptr<Backbone> backbone_;
@@ -78,7 +83,8 @@ TEST_P(BackboneContract, IsDeterministicAndIndependentOfTheBatchInEvaluation) {
   const at::Tensor image = image_of(fitting_size(*backbone_, 4), 3);
   const at::Tensor together = all_levels(image);
   EXPECT_TRUE(at::equal(together, all_levels(image)));
-  EXPECT_TRUE(testing::near(all_levels(image.narrow(0, 1, 1)), together.narrow(0, 1, 1), 1e-4, 1e-4));
+  EXPECT_TRUE(
+      testing::near(all_levels(image.narrow(0, 1, 1)), together.narrow(0, 1, 1), 1e-4, 1e-4));
 }
 
 TEST_P(BackboneContract, RefusesSizesThatDoNotFitItsStride) {
@@ -90,13 +96,15 @@ TEST_P(BackboneContract, RefusesSizesThatDoNotFitItsStride) {
 
 TEST_P(BackboneContract, FoldsToAnEqualNetwork) {
   at::NoGradGuard no_grad;
-  for (int i = 0; i < 3; ++i) backbone_->forward(image_of(fitting_size(*backbone_, 4)));  // statistics of batch norm
+  for (int i = 0; i < 3; ++i)
+    backbone_->forward(image_of(fitting_size(*backbone_, 4)));  // statistics of batch norm
   backbone_->eval();
   const auto folded = backbone_->folded();
   if (folded == nullptr) GTEST_SKIP();
   folded->eval();
   const at::Tensor image = image_of(fitting_size(*backbone_, 4));
-  EXPECT_TRUE(testing::near(folded->forward(image).level(0), backbone_->forward(image).level(0), 1e-4, 1e-4));
+  EXPECT_TRUE(testing::near(
+      folded->forward(image).level(0), backbone_->forward(image).level(0), 1e-4, 1e-4));
 }
 
 TEST_P(BackboneContract, SurvivesARoundTripOfItsState) {
@@ -105,20 +113,24 @@ TEST_P(BackboneContract, SurvivesARoundTripOfItsState) {
   const at::Tensor image = image_of(fitting_size(*backbone_, 4));
   const at::Tensor before = all_levels(image);
   SafeTensors state;
-  for (const auto& [name, tensor] : module_tensors(*backbone_, "")) state.tensors.emplace_back(name, tensor.clone());
+  for (const auto& [name, tensor] : module_tensors(*backbone_, ""))
+    state.tensors.emplace_back(name, tensor.clone());
   for (auto& parameter : backbone_->parameters()) parameter.zero_();
   load_module(*backbone_, state, "", "test");
   EXPECT_TRUE(at::equal(all_levels(image), before));
 }
 
-INSTANTIATE_TEST_SUITE_P(Registered, BackboneContract, ::testing::ValuesIn(BackboneRegistry::instance().names()));
+INSTANTIATE_TEST_SUITE_P(Registered,
+                         BackboneContract,
+                         ::testing::ValuesIn(BackboneRegistry::instance().names()));
 
 /// A pyramid of fixed random features, for heads that read the role "image".
 class FixedInputs final : public HeadInputs {
  public:
   FixedInputs(const PyramidSpec& spec, std::int64_t size) {
     for (const LevelSpec& level : spec.levels) {
-      pyramid_.levels.push_back(at::randn({2, level.channels, 1, size / level.stride[1], size / level.stride[2]}));
+      pyramid_.levels.push_back(
+          at::randn({2, level.channels, 1, size / level.stride[1], size / level.stride[2]}));
     }
     BatchEntry image;
     image.data = at::randn({2, 1, 1, size, size});
@@ -144,8 +156,10 @@ class HeadContract : public ::testing::TestWithParam<std::string> {
  protected:
   PyramidSpec spec_{{{8, {1, 1, 1}}, {16, {1, 2, 2}}, {32, {1, 4, 4}}}};
   void SetUp() override {
-    head_ = HeadRegistry::instance().create(testing::minimal_config(HeadRegistry::instance(), GetParam()), spec_);
-    if (head_->roles() != std::vector<std::string>{"image"}) GTEST_SKIP() << "needs more than the role image";
+    head_ = HeadRegistry::instance().create(
+        testing::minimal_config(HeadRegistry::instance(), GetParam()), spec_);
+    if (head_->roles() != std::vector<std::string>{"image"})
+      GTEST_SKIP() << "needs more than the role image";
   }
   std::shared_ptr<Head> head_;
 };
@@ -176,7 +190,9 @@ TEST_P(HeadContract, IsDeterministicAndIndependentOfTheBatchInEvaluation) {
   EXPECT_TRUE(testing::near(head_->forward(inputs).value, together.narrow(0, 0, 1), 1e-5));
 }
 
-INSTANTIATE_TEST_SUITE_P(Registered, HeadContract, ::testing::ValuesIn(HeadRegistry::instance().names()));
+INSTANTIATE_TEST_SUITE_P(Registered,
+                         HeadContract,
+                         ::testing::ValuesIn(HeadRegistry::instance().names()));
 
 }  // namespace
 }  // namespace triptych

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "framework/config/component.h"
+
 #include <filesystem>
 
 #include <gtest/gtest.h>
-
-#include "framework/config/component.h"
 
 namespace triptych {
 namespace {
@@ -29,10 +29,12 @@ TEST(Registries, HoldWhatTheFrameworkPromises) {
   EXPECT_TRUE(has("weighting", "fixed"));
 }
 
-/// The recipe experiments/<kind>/<name>.yaml of the tree that `source` lies in: in a folder above it. Folders outside of the
-/// framework's tree (TRIPTYCH_COMPONENT_DIRS) bring their own experiments/.
+/// The recipe experiments/<kind>/<name>.yaml of the tree that `source` lies in: in a folder above
+/// it. Folders outside of the framework's tree (TRIPTYCH_COMPONENT_DIRS) bring their own
+/// experiments/.
 bool has_recipe(const fs::path& source, const std::string& kind, const std::string& name) {
-  for (fs::path folder = source.parent_path(); folder != folder.parent_path(); folder = folder.parent_path()) {
+  for (fs::path folder = source.parent_path(); folder != folder.parent_path();
+       folder = folder.parent_path()) {
     if (fs::exists(folder / "experiments" / kind / (name + ".yaml"))) return true;
   }
   return false;
@@ -47,7 +49,8 @@ TEST(Registries, ExplainEveryFieldAndShipARecipe) {
       // Losses and transforms are elements of lists, not groups.
       if (registry->kind() == "loss" || registry->kind() == "transform") continue;
       const fs::path source = fs::path(TRIPTYCH_SOURCE_DIR) / registry->source_file(name);
-      EXPECT_TRUE(has_recipe(source, registry->kind(), name)) << source << ": experiments/" << registry->kind() << "/" << name << ".yaml is missing";
+      EXPECT_TRUE(has_recipe(source, registry->kind(), name))
+          << source << ": experiments/" << registry->kind() << "/" << name << ".yaml is missing";
     }
   }
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <ATen/ATen.h>
-#include <gtest/gtest.h>
-
 #include "framework/learn/weighting.h"
+
 #include "tests/contract/minimal_config.h"
 #include "tests/support/tensor_matchers.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
 
 namespace triptych {
 namespace {
@@ -13,18 +14,22 @@ class WeightingContract : public ::testing::TestWithParam<std::string> {
  protected:
   std::shared_ptr<Weighting> make(std::vector<std::string> keys) {
     WeightingTasks tasks{keys, std::vector<double>(keys.size(), 1.0)};
-    return WeightingRegistry::instance().create(testing::minimal_config(WeightingRegistry::instance(), GetParam()), tasks);
+    return WeightingRegistry::instance().create(
+        testing::minimal_config(WeightingRegistry::instance(), GetParam()), tasks);
   }
 };
 
 TEST_P(WeightingContract, IsFiniteForZeroHugeAndSingleLosses) {
   for (const std::size_t count : {1UL, 2UL, 3UL}) {
-    auto weighting = make(std::vector<std::string>{"a", "b", "c"}.size() == count ? std::vector<std::string>{"a", "b", "c"}
-                          : count == 2 ? std::vector<std::string>{"a", "b"} : std::vector<std::string>{"a"});
+    auto weighting = make(std::vector<std::string>{"a", "b", "c"}.size() == count
+                              ? std::vector<std::string>{"a", "b", "c"}
+                          : count == 2 ? std::vector<std::string>{"a", "b"}
+                                       : std::vector<std::string>{"a"});
     if (weighting->needs_jacobian()) GTEST_SKIP();
     const auto tasks = static_cast<std::int64_t>(count);
     for (const double value : {0.0, 1.0, 1e8}) {
-      const at::Tensor total = weighting->combine(at::full({tasks}, value), at::ones({tasks}, at::kBool));
+      const at::Tensor total =
+          weighting->combine(at::full({tasks}, value), at::ones({tasks}, at::kBool));
       EXPECT_EQ(total.dim(), 0);
       EXPECT_TRUE(at::isfinite(total).item<bool>());
     }
@@ -47,10 +52,13 @@ TEST_P(WeightingContract, TreatsTasksAlikeWhateverTheirOrder) {
   if (weighting->needs_jacobian()) GTEST_SKIP();
   const at::Tensor present = at::ones({2}, at::kBool);
   EXPECT_TRUE(testing::near(weighting->combine(at::tensor({2.0F, 5.0F}), present),
-                            weighting->combine(at::tensor({5.0F, 2.0F}), present), 1e-6));
+                            weighting->combine(at::tensor({5.0F, 2.0F}), present),
+                            1e-6));
 }
 
-INSTANTIATE_TEST_SUITE_P(Registered, WeightingContract, ::testing::ValuesIn(WeightingRegistry::instance().names()));
+INSTANTIATE_TEST_SUITE_P(Registered,
+                         WeightingContract,
+                         ::testing::ValuesIn(WeightingRegistry::instance().names()));
 
 TEST(UncertaintyWeighting, FollowsKendallsFormula) {
   config::Node config = config::Node::map();
@@ -59,8 +67,10 @@ TEST(UncertaintyWeighting, FollowsKendallsFormula) {
   config::Node regression = config::Node::list();
   regression.as_list().push_back(config::Node("a"));
   config.set("regression", regression);
-  auto weighting = WeightingRegistry::instance().create(config, WeightingTasks{{"a", "b"}, {1.0, 1.0}});
-  const double total = weighting->combine(at::tensor({2.0F, 3.0F}), at::ones({2}, at::kBool)).item<double>();
+  auto weighting =
+      WeightingRegistry::instance().create(config, WeightingTasks{{"a", "b"}, {1.0, 1.0}});
+  const double total =
+      weighting->combine(at::tensor({2.0F, 3.0F}), at::ones({2}, at::kBool)).item<double>();
   EXPECT_NEAR(total, 0.5 * std::exp(-0.5) * 2.0 + 0.25 + std::exp(-0.5) * 3.0 + 0.25, 1e-5);
 }
 

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/core/file.h"
 
+#include "framework/core/error.h"
+
 #include <csignal>
 #include <fstream>
 
-#include <sys/resource.h>
-
 #include <gtest/gtest.h>
-
-#include "framework/core/error.h"
+#include <sys/resource.h>
 
 namespace triptych {
 namespace {
@@ -22,7 +21,9 @@ class FileTest : public ::testing::Test {
     fs::create_directories(folder_);
   }
   void TearDown() override { fs::remove_all(folder_); }
-  std::size_t files() const { return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder_), {})); }
+  std::size_t files() const {
+    return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder_), {}));
+  }
   fs::path folder_;
 };
 
@@ -68,7 +69,9 @@ TEST_F(FileTest, ReplacesAFolderAsAWhole) {
   write_folder_atomically(folder_ / "last", write("two"));
   EXPECT_EQ(read_file(folder_ / "last" / "state"), "two");
   EXPECT_EQ(files(), 1U);
-  EXPECT_THROW(write_folder_atomically(folder_ / "last", [](const fs::path&) { throw io_error("disk"); }), Error);
+  EXPECT_THROW(
+      write_folder_atomically(folder_ / "last", [](const fs::path&) { throw io_error("disk"); }),
+      Error);
   EXPECT_EQ(read_file(folder_ / "last" / "state"), "two");
   EXPECT_EQ(files(), 1U);
 }
@@ -83,7 +86,8 @@ TEST(Sha256, MatchesTheStandardsExamples) {
   EXPECT_EQ(sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(sha256("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
             "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
-  EXPECT_EQ(sha256(std::string(1000000, 'a')), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+  EXPECT_EQ(sha256(std::string(1000000, 'a')),
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
 TEST(FileExtension, TreatsCompoundExtensionsAsOne) {

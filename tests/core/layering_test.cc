@@ -13,13 +13,15 @@ namespace {
 namespace fs = std::filesystem;
 
 const fs::path kRoot = TRIPTYCH_SOURCE_DIR;
-const std::vector<std::string> kLayers = {"core", "config", "image", "ops", "data", "model", "infer", "learn", "report", "app"};
+const std::vector<std::string> kLayers = {
+    "core", "config", "image", "ops", "data", "model", "infer", "learn", "report", "app"};
 
 std::vector<fs::path> sources(const fs::path& folder) {
   std::vector<fs::path> found;
   if (!fs::exists(folder)) return found;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    if (entry.path().extension() == ".h" || entry.path().extension() == ".cc") found.push_back(entry.path());
+    if (entry.path().extension() == ".h" || entry.path().extension() == ".cc")
+      found.push_back(entry.path());
   }
   return found;
 }
@@ -29,14 +31,17 @@ std::vector<std::string> includes(const fs::path& file) {
   std::ifstream stream(file);
   for (std::string line; std::getline(stream, line);) {
     const std::string start = "#include \"";
-    if (line.starts_with(start)) found.push_back(line.substr(start.size(), line.find('"', start.size()) - start.size()));
+    if (line.starts_with(start))
+      found.push_back(line.substr(start.size(), line.find('"', start.size()) - start.size()));
   }
   return found;
 }
 
 std::string layer_of(const std::string& path) {
   const std::string start = "framework/";
-  return path.starts_with(start) ? path.substr(start.size(), path.find('/', start.size()) - start.size()) : "";
+  return path.starts_with(start)
+             ? path.substr(start.size(), path.find('/', start.size()) - start.size())
+             : "";
 }
 
 long rank(const std::string& layer) {
@@ -48,7 +53,8 @@ TEST(Layering, LayersIncludeOnlyWhatLiesBelow) {
   for (const std::string& layer : kLayers) {
     for (const fs::path& file : sources(kRoot / "framework" / layer)) {
       for (const std::string& include : includes(file)) {
-        ASSERT_TRUE(include.starts_with("framework/")) << file << " includes " << include << " from outside the framework";
+        ASSERT_TRUE(include.starts_with("framework/"))
+            << file << " includes " << include << " from outside the framework";
         EXPECT_NE(layer_of(include), "components") << file;
         EXPECT_LE(rank(layer_of(include)), rank(layer)) << file << " includes " << include;
         EXPECT_GE(rank(layer_of(include)), 0) << file << " includes " << include;
@@ -70,8 +76,11 @@ TEST(Layering, ComponentsIncludeTheFrameworkOnlyAndHaveNoHeaders) {
 }
 
 TEST(Layering, ForeignLibrariesStayInTheirLayers) {
-  const std::map<std::string, std::set<std::string>> allowed = {
-      {"<itk", {"image"}}, {"<yaml-cpp", {"config"}}, {"<hdf5", {"image"}}, {"<spdlog", {"core"}}, {"<png.h", {"image", "report"}}};
+  const std::map<std::string, std::set<std::string>> allowed = {{"<itk", {"image"}},
+                                                                {"<yaml-cpp", {"config"}},
+                                                                {"<hdf5", {"image"}},
+                                                                {"<spdlog", {"core"}},
+                                                                {"<png.h", {"image", "report"}}};
   for (const fs::path& file : sources(kRoot / "framework")) {
     const std::string layer = layer_of(fs::relative(file, kRoot).string());
     std::ifstream stream(file);
@@ -80,22 +89,34 @@ TEST(Layering, ForeignLibrariesStayInTheirLayers) {
       for (const auto& [library, layers] : allowed) {
         if (line.find(library) == std::string::npos) continue;
         EXPECT_TRUE(layers.contains(layer)) << file << ": " << line;
-        // hdf5_file.h wraps the C library for image's own sources, whose C header costs nothing to include.
+        // hdf5_file.h wraps the C library for image's own sources, whose C header costs nothing to
+        // include.
         if (file.filename() == "hdf5_file.h") continue;
-        EXPECT_EQ(file.extension(), ".cc") << file << ": foreign headers belong into sources: " << line;
+        EXPECT_EQ(file.extension(), ".cc")
+            << file << ": foreign headers belong into sources: " << line;
       }
     }
   }
 }
 
 TEST(Layering, ConfigAndCoreNeedNoLibTorchForTheLightProgram) {
-  const std::set<std::string> with_torch = {"distributed.h", "distributed.cc", "nn.h", "safetensors.h", "safetensors.cc", "shape.h", "shape.cc", "torch_compat.h", "torch_compat.cc"};
+  const std::set<std::string> with_torch = {"distributed.h",
+                                            "distributed.cc",
+                                            "nn.h",
+                                            "safetensors.h",
+                                            "safetensors.cc",
+                                            "shape.h",
+                                            "shape.cc",
+                                            "torch_compat.h",
+                                            "torch_compat.cc"};
   for (const char* layer : {"core", "config"}) {
     for (const fs::path& file : sources(kRoot / "framework" / layer)) {
       if (with_torch.contains(file.filename().string())) continue;
       std::ifstream stream(file);
       for (std::string line; std::getline(stream, line);) {
-        EXPECT_FALSE(line.starts_with("#include <torch") || line.starts_with("#include <ATen") || line.starts_with("#include <c10")) << file << ": " << line;
+        EXPECT_FALSE(line.starts_with("#include <torch") || line.starts_with("#include <ATen") ||
+                     line.starts_with("#include <c10"))
+            << file << ": " << line;
       }
     }
   }

@@ -35,7 +35,9 @@ TEST(ParallelFor, RunsNestedCallsSerially) {
   set_num_threads(2);
   std::atomic<int> count{0};
   parallel_for(4, 1, [&](std::int64_t, std::int64_t) {
-    parallel_for(4, 1, [&](std::int64_t begin, std::int64_t end) { count += static_cast<int>(end - begin); });
+    parallel_for(4, 1, [&](std::int64_t begin, std::int64_t end) {
+      count += static_cast<int>(end - begin);
+    });
   });
   EXPECT_EQ(count, 16);
 }

@@ -22,7 +22,8 @@ TEST(RandomStream, KeepsItsNumbersForever) {
   const std::uint64_t first = stream.bits();
   RandomStream again(42, {1, 2});
   EXPECT_EQ(first, again.bits());
-  EXPECT_EQ(mix_keys(0, {}), 0xe220a8397b1dcdafULL);  // first output of SplitMix64 seeded with 0 (Vigna's reference)
+  EXPECT_EQ(mix_keys(0, {}),
+            0xe220a8397b1dcdafULL);  // first output of SplitMix64 seeded with 0 (Vigna's reference)
 }
 
 TEST(RandomStream, DiffersWithSeedKeyAndOrderOfKeys) {

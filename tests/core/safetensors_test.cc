@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/core/safetensors.h"
 
-#include <ATen/ATen.h>
-#include <gtest/gtest.h>
-
 #include "framework/core/error.h"
 #include "framework/core/file.h"
 #include "framework/core/random.h"
+
 #include "tests/support/tensor_matchers.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
 
 namespace triptych {
 namespace {
@@ -30,8 +31,18 @@ class SafeTensorsTest : public ::testing::Test {
 
 TEST_F(SafeTensorsTest, KeepsEveryTypeShapeAndByte) {
   NamedTensors tensors;
-  for (const auto type : {at::kFloat, at::kDouble, at::kHalf, at::kBFloat16, at::kLong, at::kInt, at::kShort, at::kChar, at::kByte, at::kBool}) {
-    tensors.emplace_back(std::string("t") + c10::toString(type), at::arange(6).reshape({2, 3}).to(type));
+  for (const auto type : {at::kFloat,
+                          at::kDouble,
+                          at::kHalf,
+                          at::kBFloat16,
+                          at::kLong,
+                          at::kInt,
+                          at::kShort,
+                          at::kChar,
+                          at::kByte,
+                          at::kBool}) {
+    tensors.emplace_back(std::string("t") + c10::toString(type),
+                         at::arange(6).reshape({2, 3}).to(type));
   }
   tensors.emplace_back("scalar", at::scalar_tensor(1.5));
   tensors.emplace_back("empty", at::empty({0, 4}));
@@ -57,13 +68,37 @@ TEST_F(SafeTensorsTest, RefusesHostileFiles) {
   EXPECT_NE(failure("").find("truncated"), std::string::npos);
   EXPECT_NE(failure(std::string(8, '\xff')).find("does not fit"), std::string::npos);
   EXPECT_NE(failure(file("[1]", "")).find("no JSON object"), std::string::npos);
-  EXPECT_NE(failure(file(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", "1234")).find("do not fit the shape"), std::string::npos);
-  EXPECT_NE(failure(file(R"({"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}})", "1234")).find("unknown dtype"), std::string::npos);
-  EXPECT_NE(failure(file(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "12")).find("outside the file"), std::string::npos);
-  EXPECT_NE(failure(file(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "123456")).find("follow the last"), std::string::npos);
-  EXPECT_NE(failure(file(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", "1")).find("twice"), std::string::npos);
-  EXPECT_NE(failure(file(R"({"a":{"dtype":"U8","shape":[4611686018427387904,4],"data_offsets":[0,1]}})", "1")).find("too large"), std::string::npos);
-  EXPECT_NE(failure(file(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}})", "123")).find("overlaps"), std::string::npos);
+  EXPECT_NE(failure(file(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", "1234"))
+                .find("do not fit the shape"),
+            std::string::npos);
+  EXPECT_NE(failure(file(R"({"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}})", "1234"))
+                .find("unknown dtype"),
+            std::string::npos);
+  EXPECT_NE(failure(file(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "12"))
+                .find("outside the file"),
+            std::string::npos);
+  EXPECT_NE(failure(file(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "123456"))
+                .find("follow the last"),
+            std::string::npos);
+  EXPECT_NE(
+      failure(
+          file(
+              R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})",
+              "1"))
+          .find("twice"),
+      std::string::npos);
+  EXPECT_NE(
+      failure(
+          file(R"({"a":{"dtype":"U8","shape":[4611686018427387904,4],"data_offsets":[0,1]}})", "1"))
+          .find("too large"),
+      std::string::npos);
+  EXPECT_NE(
+      failure(
+          file(
+              R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}})",
+              "123"))
+          .find("overlaps"),
+      std::string::npos);
 }
 
 TEST_F(SafeTensorsTest, SurvivesRandomDamage) {
@@ -71,8 +106,10 @@ TEST_F(SafeTensorsTest, SurvivesRandomDamage) {
   const std::string good = read_file(path_);
   RandomStream random(1);
   for (int i = 0; i < 500; ++i) {
-    std::string bad = good.substr(0, static_cast<std::size_t>(random.integer(static_cast<std::int64_t>(good.size()))) + 1);
-    bad[static_cast<std::size_t>(random.integer(static_cast<std::int64_t>(bad.size())))] = static_cast<char>(random.integer(256));
+    std::string bad = good.substr(
+        0, static_cast<std::size_t>(random.integer(static_cast<std::int64_t>(good.size()))) + 1);
+    bad[static_cast<std::size_t>(random.integer(static_cast<std::int64_t>(bad.size())))] =
+        static_cast<char>(random.integer(256));
     write_file_atomically(path_, bad);
     try {
       read_safetensors(path_);

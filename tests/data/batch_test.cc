@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/batch.h"
 
+#include "tests/support/tensor_matchers.h"
+
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
-
-#include "tests/support/tensor_matchers.h"
 
 namespace triptych {
 namespace {
@@ -66,7 +66,8 @@ TEST(Batch, MaskHoldsTheValidPart) {
   BatchEntry entry = partly_filled().at("image");
   EXPECT_FALSE(entry.mask().defined());
   entry.valid = Region{{0, 0, 1}, {1, 2, 1}};
-  const at::Tensor expected = at::tensor({0, 1, 0, 1}).to(at::kBool).reshape({1, 1, 1, 2, 2}).expand({3, 1, 1, 2, 2});
+  const at::Tensor expected =
+      at::tensor({0, 1, 0, 1}).to(at::kBool).reshape({1, 1, 1, 2, 2}).expand({3, 1, 1, 2, 2});
   EXPECT_TRUE(at::equal(entry.mask(), expected));
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include "framework/data/harmonise.h"
+
 #include "tests/data/moving_sample.h"
 #include "tests/support/tensor_matchers.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 namespace triptych {
 namespace {
@@ -41,14 +42,20 @@ TEST_P(IntensityTransforms, LeaveUnnamedEntriesAloneAndRefuseOthers) {
   EXPECT_TRUE(at::equal(sample.at("clean").data, before));
   EXPECT_FALSE(at::equal(sample.at("image").data, before));
   const auto apply = [&](const char* entry) {
-    make_chain({fmt::format("{{name: {}, entries: [{}]}}", GetParam(), entry)})(sample, RandomStream(3));
+    make_chain({fmt::format("{{name: {}, entries: [{}]}}", GetParam(), entry)})(sample,
+                                                                                RandomStream(3));
   };
-  EXPECT_THAT(error_message("data", [&] { apply("label"); }), ::testing::HasSubstr("expected intensities in entry 'label', got label"));
-  EXPECT_THAT(error_message("data", [&] { apply("imag"); }), ::testing::HasSubstr("did you mean 'image'"));
+  EXPECT_THAT(error_message("data", [&] { apply("label"); }),
+              ::testing::HasSubstr("expected intensities in entry 'label', got label"));
+  EXPECT_THAT(error_message("data", [&] { apply("imag"); }),
+              ::testing::HasSubstr("did you mean 'image'"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Data, IntensityTransforms, ::testing::Values("brightness", "contrast", "gamma", "gaussian_noise", "gaussian_blur"),
-                         [](const auto& test) { return std::string(test.param); });
+INSTANTIATE_TEST_SUITE_P(
+    Data,
+    IntensityTransforms,
+    ::testing::Values("brightness", "contrast", "gamma", "gaussian_noise", "gaussian_blur"),
+    [](const auto& test) { return std::string(test.param); });
 
 Sample ramp() { return testing::numbered_sample("ramp", {2, 5, 10}); }
 
@@ -68,7 +75,8 @@ TEST(Contrast, SpreadsValuesAboutTheMean) {
 TEST(Gamma, KeepsTheEndsOfTheGreyScale) {
   Sample sample = ramp();
   make_transform("{name: gamma}")->apply(sample, {{"gamma", {2.0}}});
-  EXPECT_TRUE(near(sample.at("image").data, (ramp().at("image").data / 99.0).square() * 99.0, 1e-3));
+  EXPECT_TRUE(
+      near(sample.at("image").data, (ramp().at("image").data / 99.0).square() * 99.0, 1e-3));
 }
 
 TEST(GaussianNoise, HasTheDeviationDrawn) {
@@ -95,7 +103,8 @@ TEST(GaussianBlur, KeepsTheSumAndStaysInTheSliceInTwoDimensions) {
 TEST(Harmonise, FindsExactPercentiles) {
   at::Tensor values = at::randn({1, 7, 31, 29}).mul(100.0).to(at::kFloat);
   const IntensityStatistics found = measure_intensities(values, 0.5, 99.9);
-  const at::Tensor expected = at::quantile(values.flatten().to(at::kDouble), at::tensor({0.005, 0.999}, at::kDouble));
+  const at::Tensor expected =
+      at::quantile(values.flatten().to(at::kDouble), at::tensor({0.005, 0.999}, at::kDouble));
   EXPECT_NEAR(found.low, expected[0].item<double>(), 1e-9);
   EXPECT_NEAR(found.high, expected[1].item<double>(), 1e-9);
   EXPECT_NEAR(found.mean, values.mean().item<double>(), 1e-3);
@@ -109,9 +118,11 @@ TEST(Harmonise, DoesNotDependOnTheBlocks) {
   const auto whole = measure_intensities(values, 1.0, 98.0);
   const auto blocks = measure_intensities(
       [&](const auto& block) {
-        for (std::int64_t d = 0; d < 8; d += 3) block(values.narrow(1, d, std::min<std::int64_t>(3, 8 - d)));
+        for (std::int64_t d = 0; d < 8; d += 3)
+          block(values.narrow(1, d, std::min<std::int64_t>(3, 8 - d)));
       },
-      1.0, 98.0);
+      1.0,
+      98.0);
   EXPECT_EQ(whole.low, blocks.low);
   EXPECT_EQ(whole.high, blocks.high);
   EXPECT_EQ(whole.deviation, blocks.deviation);
@@ -142,15 +153,19 @@ TEST(Harmonise, ResamplesImageAndLabelTogether) {
   EXPECT_TRUE(sample.at("image").geometry.spacing.isApprox(Eigen::Vector3d::Constant(0.5)));
   EXPECT_EQ(sample.at("label").data.scalar_type(), at::kLong);
   for (std::int64_t i = 0; i < 5; ++i) {
-    EXPECT_NEAR(testing::value_at(sample.at("label"), testing::point_of(sample.at("points"), i)), 1.0, 1e-9);
+    EXPECT_NEAR(testing::value_at(sample.at("label"), testing::point_of(sample.at("points"), i)),
+                1.0,
+                1e-9);
   }
 }
 
 TEST(Harmonise, RefusesAnImageWithoutContrast) {
   Sample sample = ramp();
   sample.at("image").data = at::full_like(sample.at("image").data, 4.0);
-  EXPECT_THAT(error_message("data", [&] { make_chain({"{name: harmonise}"})(sample, RandomStream(1)); }),
-              ::testing::HasSubstr("sample ramp: 'image': expected an image with contrast, got 4 everywhere"));
+  EXPECT_THAT(
+      error_message("data", [&] { make_chain({"{name: harmonise}"})(sample, RandomStream(1)); }),
+      ::testing::HasSubstr(
+          "sample ramp: 'image': expected an image with contrast, got 4 everywhere"));
 }
 
 TEST(Harmonise, KeepsContrastOutsideThePercentiles) {
@@ -165,21 +180,27 @@ TEST(Harmonise, MapsAWindow) {
   config.mode = "window";
   config.window = {-100.0, 300.0};
   const auto map = fit_intensities({}, config, "ct");
-  EXPECT_TRUE(near(map.apply(at::tensor({-1000.0F, -100.0F, 100.0F, 300.0F, 900.0F})), at::tensor({0.0F, 0.0F, 0.5F, 1.0F, 1.0F}), 1e-6));
+  EXPECT_TRUE(near(map.apply(at::tensor({-1000.0F, -100.0F, 100.0F, 300.0F, 900.0F})),
+                   at::tensor({0.0F, 0.0F, 0.5F, 1.0F, 1.0F}),
+                   1e-6));
 }
 
 TEST(TransformChain, GivesEachTransformAStreamOfItsOwn) {
   const Sample original = BallScene({4, 12, 12}).sample;
   Sample a = original;
   Sample b = original;
-  make_chain({"{name: brightness}", "{name: random_flip, probability: 0.5, axes: [0, 1, 2]}"})(a, RandomStream(9));
-  make_chain({"{name: gaussian_noise}", "{name: random_flip, probability: 0.5, axes: [0, 1, 2]}"})(b, RandomStream(9));
-  EXPECT_EQ(a.history.at(1), b.history.at(1)) << "another first transform changed what the second draws";
+  make_chain({"{name: brightness}", "{name: random_flip, probability: 0.5, axes: [0, 1, 2]}"})(
+      a, RandomStream(9));
+  make_chain({"{name: gaussian_noise}", "{name: random_flip, probability: 0.5, axes: [0, 1, 2]}"})(
+      b, RandomStream(9));
+  EXPECT_EQ(a.history.at(1), b.history.at(1))
+      << "another first transform changed what the second draws";
   EXPECT_EQ(a.history.at(0).first, "brightness");
 }
 
 TEST(TransformChain, NamesAnUnknownTransform) {
-  EXPECT_THAT(error_message("schema", [] { make_chain({"{name: brightnes}"}); }), ::testing::HasSubstr("brightness"));
+  EXPECT_THAT(error_message("schema", [] { make_chain({"{name: brightnes}"}); }),
+              ::testing::HasSubstr("brightness"));
 }
 
 }  // namespace

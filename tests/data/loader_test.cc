@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/loader.h"
 
+#include "tests/data/memory_dataset.h"
+#include "tests/support/tensor_matchers.h"
+
 #include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include "tests/data/memory_dataset.h"
-#include "tests/support/tensor_matchers.h"
 
 namespace triptych {
 namespace {
@@ -22,9 +22,11 @@ Loader::Source source_of(std::shared_ptr<const Dataset> dataset) {
   source.dataset = dataset;
   SamplingConfig sampling;
   sampling.class_balanced = 0.3;
-  source.sampler = std::make_shared<Sampler>(dataset, dataset->split("train"), sampling, "image", "label", 7);
+  source.sampler =
+      std::make_shared<Sampler>(dataset, dataset->split("train"), sampling, "image", "label", 7);
   source.transforms = std::make_shared<TransformChain>(
-      make_chain({"{name: spatial, size: [8, 8], elastic_voxels: 1.0, elastic_spacing: 4.0}", "{name: gaussian_noise, entries: [image]}"}));
+      make_chain({"{name: spatial, size: [8, 8], elastic_voxels: 1.0, elastic_spacing: 4.0}",
+                  "{name: gaussian_noise, entries: [image]}"}));
   source.roles = {{"image", "image", true}, {"label", "label", true}};
   source.batch_size = 3;
   source.seed = 11;
@@ -32,7 +34,8 @@ Loader::Source source_of(std::shared_ptr<const Dataset> dataset) {
 }
 
 std::shared_ptr<MemoryDataset> cubes() {
-  return std::make_shared<MemoryDataset>(std::vector<Sample>{numbered_sample("a", {8, 9, 10}), numbered_sample("b", {8, 8, 8})});
+  return std::make_shared<MemoryDataset>(
+      std::vector<Sample>{numbered_sample("a", {8, 9, 10}), numbered_sample("b", {8, 8, 8})});
 }
 
 std::vector<Batch> batches(std::int64_t threads, std::int64_t first = 0, std::int64_t last = 12) {
@@ -44,7 +47,8 @@ std::vector<Batch> batches(std::int64_t threads, std::int64_t first = 0, std::in
 
 void expect_equal(const Batch& a, const Batch& b) {
   EXPECT_EQ(a.ids, b.ids);
-  for (const char* role : {"image", "label"}) EXPECT_TRUE(at::equal(a.at(role).data, b.at(role).data)) << role;
+  for (const char* role : {"image", "label"})
+    EXPECT_TRUE(at::equal(a.at(role).data, b.at(role).data)) << role;
 }
 
 TEST(Loader, GivesTheSameBatchesForEveryNumberOfThreads) {
@@ -69,7 +73,8 @@ TEST(Loader, StacksItemsAndNamesThem) {
   EXPECT_EQ(batch.at("label").data.scalar_type(), at::kLong);
   EXPECT_EQ(batch.at("image").items, (std::vector<std::int64_t>{0, 1, 2}));
   EXPECT_THAT(batch.ids.at(0), ::testing::ContainsRegex("^[ab]:axis[012]:[0-9]+$"));
-  EXPECT_THAT(error_message("data", [&] { batch.at("imag"); }), ::testing::HasSubstr("did you mean 'image'"));
+  EXPECT_THAT(error_message("data", [&] { batch.at("imag"); }),
+              ::testing::HasSubstr("did you mean 'image'"));
 }
 
 TEST(Loader, HandsAnExceptionToTheStepThatMetIt) {
@@ -89,14 +94,18 @@ TEST(Loader, HandsAnExceptionToTheStepThatMetIt) {
 
 TEST(Loader, StopsWhileWorkersAreBusy) {
   auto dataset = cubes();
-  dataset->on_read = [](auto, auto&, auto&) { std::this_thread::sleep_for(std::chrono::milliseconds(2)); };
+  dataset->on_read = [](auto, auto&, auto&) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  };
   Loader loader(source_of(dataset), {.threads = 4, .queue = 2}, 0, 1000000);
   loader.next();
 }
 
 TEST(Loader, CountsTheSecondsSpentWaiting) {
   auto dataset = cubes();
-  dataset->on_read = [](auto, auto&, auto&) { std::this_thread::sleep_for(std::chrono::milliseconds(5)); };
+  dataset->on_read = [](auto, auto&, auto&) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  };
   Loader loader(source_of(dataset), {.threads = 1, .queue = 1}, 0, 2);
   loader.next();
   EXPECT_GE(loader.seconds_waiting(), 0.02);
@@ -105,20 +114,30 @@ TEST(Loader, CountsTheSecondsSpentWaiting) {
 TEST(Collate, RefusesItemsThatDoNotFit) {
   Sample a = numbered_sample("a", {2, 3, 4});
   Sample b = numbered_sample("b", {2, 3, 5});
-  EXPECT_THAT(error_message("shape", [&] { collate({a, b}); }),
-              ::testing::AllOf(::testing::HasSubstr("sample b: role 'image'"), ::testing::HasSubstr("[1, 2, 3, 4]"),
+  EXPECT_THAT(error_message("shape",
+                            [&] {
+                              collate({a, b});
+                            }),
+              ::testing::AllOf(::testing::HasSubstr("sample b: role 'image'"),
+                               ::testing::HasSubstr("[1, 2, 3, 4]"),
                                ::testing::HasSubstr("[1, 2, 3, 5]")));
   b = numbered_sample("b", {2, 3, 4});
   b.at("image").modality = "mri";
-  EXPECT_THAT(error_message("data", [&] { collate({a, b}); }), ::testing::HasSubstr("modality 'mri'"));
+  EXPECT_THAT(error_message("data",
+                            [&] {
+                              collate({a, b});
+                            }),
+              ::testing::HasSubstr("modality 'mri'"));
 }
 
 TEST(Collate, KeepsMissingTargetsAbsentAndPointsRagged) {
   Sample a = numbered_sample("a", {2, 3, 4});
   Sample b = numbered_sample("b", {2, 3, 4});
   a.entries.erase("label");
-  a.entries["points"] = {EntryKind::kPoints, at::zeros({5, 3}, at::kDouble), {}, "", "world", "", nullptr};
-  b.entries["points"] = {EntryKind::kPoints, at::zeros({2, 3}, at::kDouble), {}, "", "world", "", nullptr};
+  a.entries["points"] = {
+      EntryKind::kPoints, at::zeros({5, 3}, at::kDouble), {}, "", "world", "", nullptr};
+  b.entries["points"] = {
+      EntryKind::kPoints, at::zeros({2, 3}, at::kDouble), {}, "", "world", "", nullptr};
   const Batch batch = collate({a, b});
   EXPECT_EQ(batch.at("label").items, (std::vector<std::int64_t>{1}));
   EXPECT_EQ(batch.at("label").data.size(0), 1);

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/sampler.h"
 
+#include "framework/data/stack_key.h"
+
+#include "tests/data/memory_dataset.h"
+#include "tests/support/tensor_matchers.h"
+
 #include <map>
 #include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include "framework/data/stack_key.h"
-#include "tests/data/memory_dataset.h"
-#include "tests/support/tensor_matchers.h"
 
 namespace triptych {
 namespace {
@@ -18,11 +19,15 @@ using testing::error_message;
 using testing::MemoryDataset;
 using testing::numbered_sample;
 
-std::shared_ptr<const Dataset> two_volumes(const Index3& a = {5, 6, 7}, const Index3& b = {4, 3, 8}) {
-  return std::make_shared<MemoryDataset>(std::vector<Sample>{numbered_sample("a", a), numbered_sample("b", b)});
+std::shared_ptr<const Dataset> two_volumes(const Index3& a = {5, 6, 7},
+                                           const Index3& b = {4, 3, 8}) {
+  return std::make_shared<MemoryDataset>(
+      std::vector<Sample>{numbered_sample("a", a), numbered_sample("b", b)});
 }
 
-Sampler make_sampler(const SamplingConfig& config, std::shared_ptr<const Dataset> dataset = two_volumes(), std::uint64_t seed = 1) {
+Sampler make_sampler(const SamplingConfig& config,
+                     std::shared_ptr<const Dataset> dataset = two_volumes(),
+                     std::uint64_t seed = 1) {
   return Sampler(dataset, dataset->split("train"), config, "image", "label", seed);
 }
 
@@ -40,7 +45,8 @@ TEST(Sampler, ListsTheSlicesOfAllAxes) {
 }
 
 TEST(Sampler, DrawsEveryItemOnceInAnEpoch) {
-  for (const Index3& shape : {Index3{5, 6, 7}, Index3{2000, 1500, 1200}}) {  // shuffled list, Feistel network
+  for (const Index3& shape :
+       {Index3{5, 6, 7}, Index3{2000, 1500, 1200}}) {  // shuffled list, Feistel network
     Sample large;
     large.id = "large";
     large.entries["image"] = numbered_sample("x", {1, 1, 1}).at("image");
@@ -61,7 +67,8 @@ TEST(Sampler, DrawsEveryItemOnceInAnEpoch) {
 TEST(Sampler, OrdersDifferBetweenEpochsAndSeeds) {
   const auto order = [](const Sampler& sampler, std::int64_t epoch) {
     std::vector<Place> places;
-    for (const Item& item : sampler.step_items(epoch, sampler.size())) places.push_back(place_of(item));
+    for (const Item& item : sampler.step_items(epoch, sampler.size()))
+      places.push_back(place_of(item));
     return places;
   };
   const Sampler sampler = make_sampler({});
@@ -151,7 +158,10 @@ TEST(Sampler, CoversEveryVoxelWithTheRegularGridOfPatches) {
       EXPECT_GE(r.start[i], 0);
       EXPECT_LE(r.start[i] + r.size[i], (Index3{5, 6, 7})[i]);
     }
-    covered.narrow(0, r.start[0], r.size[0]).narrow(1, r.start[1], r.size[1]).narrow(2, r.start[2], r.size[2]).fill_(1);
+    covered.narrow(0, r.start[0], r.size[0])
+        .narrow(1, r.start[1], r.size[1])
+        .narrow(2, r.start[2], r.size[2])
+        .fill_(1);
   }
   EXPECT_EQ(covered.sum().item<double>(), 5 * 6 * 7);
 }
@@ -167,7 +177,8 @@ TEST(Sampler, SpreadsALimitedNumberOfItemsEvenly) {
 }
 
 TEST(Sampler, CutsTwoDimensionalImagesAlongTheirOneAxis) {
-  const auto dataset = std::make_shared<MemoryDataset>(std::vector<Sample>{numbered_sample("flat", {1, 6, 7})});
+  const auto dataset =
+      std::make_shared<MemoryDataset>(std::vector<Sample>{numbered_sample("flat", {1, 6, 7})});
   EXPECT_EQ(make_sampler({}, dataset).size(), 1);
 }
 
@@ -175,21 +186,28 @@ TEST(Sampler, RefusesWhatCannotBeDrawn) {
   const auto dataset = two_volumes();
   SamplingConfig even;
   even.slab = 2;
-  EXPECT_THAT(error_message("schema", [&] { make_sampler(even); }), ::testing::HasSubstr("expected an odd number of slices, got 2"));
+  EXPECT_THAT(error_message("schema", [&] { make_sampler(even); }),
+              ::testing::HasSubstr("expected an odd number of slices, got 2"));
   SamplingConfig balanced;
   balanced.class_balanced = 0.5;
-  EXPECT_THAT(error_message("schema", [&] { Sampler(dataset, {0}, balanced, "image", "", 0); }), ::testing::HasSubstr("label entry"));
-  EXPECT_THAT(error_message("data", [&] { Sampler(dataset, {0}, {}, "imgae", "", 0); }), ::testing::HasSubstr("did you mean 'image'"));
-  EXPECT_THAT(error_message("data", [&] { Sampler(dataset, {}, {}, "image", "", 0); }), ::testing::HasSubstr("no samples"));
+  EXPECT_THAT(error_message("schema", [&] { Sampler(dataset, {0}, balanced, "image", "", 0); }),
+              ::testing::HasSubstr("label entry"));
+  EXPECT_THAT(error_message("data", [&] { Sampler(dataset, {0}, {}, "imgae", "", 0); }),
+              ::testing::HasSubstr("did you mean 'image'"));
+  EXPECT_THAT(error_message("data", [&] { Sampler(dataset, {}, {}, "image", "", 0); }),
+              ::testing::HasSubstr("no samples"));
   Sample moved = numbered_sample("moved", {5, 6, 7});
   moved.at("label").geometry.origin[0] += 1.0;
   const auto wrong = std::make_shared<MemoryDataset>(std::vector<Sample>{moved});
-  EXPECT_THAT(error_message("geometry", [&] { make_sampler({}, wrong); }), ::testing::HasSubstr("moved"));
+  EXPECT_THAT(error_message("geometry", [&] { make_sampler({}, wrong); }),
+              ::testing::HasSubstr("moved"));
 }
 
 TEST(Sampler, FillsABatchWithItemsOfOneKey) {
   const auto dataset = two_volumes({5, 6, 7}, {4, 3, 7});
-  const StackKey size = [](const SampleSpec&, const Index3& item) { return fmt::format("{}x{}", item[1], item[2]); };
+  const StackKey size = [](const SampleSpec&, const Index3& item) {
+    return fmt::format("{}x{}", item[1], item[2]);
+  };
   SamplingConfig config;
   config.class_balanced = 0.25;
   for (const double fraction : {0.0, 0.25}) {
@@ -210,7 +228,9 @@ TEST(Sampler, FillsABatchWithItemsOfOneKey) {
     if (fraction == 0.0) {
       EXPECT_EQ(static_cast<std::int64_t>(seen.size()), sampler.size());
     }
-    EXPECT_EQ(place_of(sampler.step_items(5, 3)[1]), place_of(Sampler(dataset, {0, 1}, config, "image", "label", 1, size).step_items(5, 3)[1]));
+    EXPECT_EQ(
+        place_of(sampler.step_items(5, 3)[1]),
+        place_of(Sampler(dataset, {0, 1}, config, "image", "label", 1, size).step_items(5, 3)[1]));
   }
 }
 
@@ -223,11 +243,18 @@ TEST(StackKey, TellsModalitiesAndSizesAfterTheTransformsApart) {
   const StackKey plain = make_stack_key(roles, nullptr);
   EXPECT_NE(plain(ct, {1, 6, 8}), plain(ct, {1, 4, 8}));
   EXPECT_NE(plain(ct, {1, 6, 8}), plain(dataset.samples()[1], {1, 6, 8}));
-  for (const char* transform : {"{name: spatial, size: [8, 8]}", "{name: random_crop, size: [4, 4]}", "{name: centre_crop, size: [2, 3]}", "{name: pad_to, size: [8, 8]}"}) {
-    const StackKey sized = make_stack_key(roles, std::make_shared<TransformChain>(testing::make_chain({transform})));
+  for (const char* transform : {"{name: spatial, size: [8, 8]}",
+                                "{name: random_crop, size: [4, 4]}",
+                                "{name: centre_crop, size: [2, 3]}",
+                                "{name: pad_to, size: [8, 8]}"}) {
+    const StackKey sized =
+        make_stack_key(roles, std::make_shared<TransformChain>(testing::make_chain({transform})));
     EXPECT_EQ(sized(ct, {1, 6, 8}), sized(ct, {1, 4, 8})) << transform;
   }
-  const StackKey elsewhere = make_stack_key(roles, std::make_shared<TransformChain>(testing::make_chain({"{name: spatial, size: [8, 8], frames: [other]}"})));
+  const StackKey elsewhere =
+      make_stack_key(roles,
+                     std::make_shared<TransformChain>(
+                         testing::make_chain({"{name: spatial, size: [8, 8], frames: [other]}"})));
   EXPECT_NE(elsewhere(ct, {1, 6, 8}), elsewhere(ct, {1, 4, 8}));
 }
 

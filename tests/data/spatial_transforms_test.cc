@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tests/data/moving_sample.h"
+#include "tests/support/tensor_matchers.h"
+
 #include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include "tests/data/moving_sample.h"
-#include "tests/support/tensor_matchers.h"
 
 namespace triptych {
 namespace {
@@ -21,8 +21,8 @@ struct Case {
   const char* name;
   const char* yaml;
   Index3 shape;
-  bool exact;      ///< moves whole voxels
-  double peak;     ///< least value of the moved image at the moved landmarks
+  bool exact;   ///< moves whole voxels
+  double peak;  ///< least value of the moved image at the moved landmarks
 };
 
 void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
@@ -35,12 +35,25 @@ const Case kCases[] = {
     {"centre_crop", "{name: centre_crop, size: [99, 20, 21]}", {20, 24, 28}, true, 0.99},
     {"pad", "{name: pad_to, size: [10, 31, 40]}", {20, 24, 28}, true, 0.99},
     {"pad_multiple", "{name: pad_to, size: [1, 1], multiple: 16}", {20, 24, 28}, true, 0.99},
-    {"plane", "{name: spatial, size: [56, 64], rotation_deg: 90, elastic_voxels: 2, elastic_spacing: 16, elastic_probability: 1}",
-     {1, 60, 70}, false, 0.75},
-    {"slab", "{name: spatial, rotation_deg: 30, elastic_voxels: 2, elastic_spacing: 12, elastic_probability: 1}", {9, 48, 48}, false, 0.75},
-    {"patch", "{name: spatial, dimensions: 3, size: [22, 30, 26], rotation_deg: 40, elastic_voxels: 2, elastic_spacing: 12, "
-              "elastic_probability: 1}",
-     {20, 24, 28}, false, 0.6},
+    {"plane",
+     "{name: spatial, size: [56, 64], rotation_deg: 90, elastic_voxels: 2, elastic_spacing: 16, "
+     "elastic_probability: 1}",
+     {1, 60, 70},
+     false,
+     0.75},
+    {"slab",
+     "{name: spatial, rotation_deg: 30, elastic_voxels: 2, elastic_spacing: 12, "
+     "elastic_probability: 1}",
+     {9, 48, 48},
+     false,
+     0.75},
+    {"patch",
+     "{name: spatial, dimensions: 3, size: [22, 30, 26], rotation_deg: 40, elastic_voxels: 2, "
+     "elastic_spacing: 12, "
+     "elastic_probability: 1}",
+     {20, 24, 28},
+     false,
+     0.6},
 };
 
 class SpatialTransforms : public ::testing::TestWithParam<Case> {
@@ -77,10 +90,13 @@ TEST_P(SpatialTransforms, MoveLabelsWithTheImage) {
     const at::Tensor label = sample.at("label").data;
     const at::Tensor image = sample.at("image").data;
     const at::Tensor known = label.ge(0);
-    // A nearest neighbour lies within 0.87 voxels, where the spots (slope up to 0.3 a voxel) change by less than 0.3.
+    // A nearest neighbour lies within 0.87 voxels, where the spots (slope up to 0.3 a voxel) change
+    // by less than 0.3.
     const double margin = GetParam().exact ? 0.0 : 0.3;
-    EXPECT_FALSE(image.gt(0.5 + margin).logical_and(label.eq(0)).any().item<bool>()) << "seed " << seed;
-    EXPECT_FALSE(image.le(0.5 - margin).logical_and(label.eq(1)).any().item<bool>()) << "seed " << seed;
+    EXPECT_FALSE(image.gt(0.5 + margin).logical_and(label.eq(0)).any().item<bool>())
+        << "seed " << seed;
+    EXPECT_FALSE(image.le(0.5 - margin).logical_and(label.eq(1)).any().item<bool>())
+        << "seed " << seed;
     EXPECT_GT(label.eq(1).sum().item<double>(), 0.0);
     EXPECT_GT(known.to(at::kDouble).mean().item<double>(), 0.3);
   }
@@ -103,7 +119,8 @@ TEST_P(SpatialTransforms, ReplayFromTheirHistoryAndLeaveTheInputAlone) {
 }
 
 TEST_P(SpatialTransforms, CarryDisplacementFieldsBetweenFrames) {
-  // Two frames with landmarks P and Q = P + u(P); after either frame moves, the field still leads from P' to Q'.
+  // Two frames with landmarks P and Q = P + u(P); after either frame moves, the field still leads
+  // from P' to Q'.
   for (const char* frames : {"", ", frames: [fixed]", ", frames: [moving]"}) {
     BallScene fixed(GetParam().shape, "fixed");
     BallScene moving(GetParam().shape, "moving");
@@ -115,7 +132,8 @@ TEST_P(SpatialTransforms, CarryDisplacementFieldsBetweenFrames) {
     const Eigen::Vector3d u(0.3, -0.2, shape[0] == 1 ? 0.0 : 0.4);
     const at::Tensor field = at::empty({3, shape[0], shape[1], shape[2]});
     for (int i = 0; i < 3; ++i) field.select(0, i).fill_(u[i]);
-    sample.entries["field"] = {EntryKind::kVectorField, field, fixed.geometry, "", "fixed", "moving", nullptr};
+    sample.entries["field"] = {
+        EntryKind::kVectorField, field, fixed.geometry, "", "fixed", "moving", nullptr};
     sample.entries["p"] = fixed.sample.at("points");
     sample.entries["q"] = moving.sample.at("points");
     at::Tensor q = sample.at("q").data.clone();
@@ -131,7 +149,8 @@ TEST_P(SpatialTransforms, CarryDisplacementFieldsBetweenFrames) {
       for (int c = 0; c < 3; ++c) vector[c] = value_at(sample.at("field"), p, c);
       if (!vector.allFinite()) continue;
       ++inside;
-      EXPECT_LT((p + vector - point_of(sample.at("q"), i)).norm(), GetParam().exact ? 1e-5 : 0.06) << GetParam().name << frames;
+      EXPECT_LT((p + vector - point_of(sample.at("q"), i)).norm(), GetParam().exact ? 1e-5 : 0.06)
+          << GetParam().name << frames;
     }
     EXPECT_GE(inside, 2);
   }
@@ -141,10 +160,12 @@ TEST_P(SpatialTransforms, TurnPlainVectorsWithTheContent) {
   BallScene scene(GetParam().shape);
   Sample sample = scene.sample;
   const Index3& shape = GetParam().shape;
-  const Eigen::Vector3d v = scene.geometry.direction * Eigen::Vector3d(0.7, -0.4, shape[0] == 1 ? 0.0 : 0.5);
+  const Eigen::Vector3d v =
+      scene.geometry.direction * Eigen::Vector3d(0.7, -0.4, shape[0] == 1 ? 0.0 : 0.5);
   const at::Tensor field = at::empty({3, shape[0], shape[1], shape[2]});
   for (int i = 0; i < 3; ++i) field.select(0, i).fill_(v[i]);
-  sample.entries["vectors"] = {EntryKind::kVectorField, field, scene.geometry, "", "world", "", nullptr};
+  sample.entries["vectors"] = {
+      EntryKind::kVectorField, field, scene.geometry, "", "world", "", nullptr};
   sample.entries["ends"] = sample.at("points");
   constexpr double kStep = 1e-3;
   at::Tensor ends = sample.at("points").data.clone();
@@ -162,7 +183,10 @@ TEST_P(SpatialTransforms, TurnPlainVectorsWithTheContent) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Data, SpatialTransforms, ::testing::ValuesIn(kCases), [](const auto& test) { return std::string(test.param.name); });
+INSTANTIATE_TEST_SUITE_P(Data,
+                         SpatialTransforms,
+                         ::testing::ValuesIn(kCases),
+                         [](const auto& test) { return std::string(test.param.name); });
 
 TEST(CubeSymmetry, DrawsAllSymmetriesOfTheCubeAndTheSquare) {
   const auto count = [](const char* yaml, const Index3& shape) {
@@ -201,14 +225,20 @@ TEST(PadTo, RepeatsTheEdgeOfImagesAndIgnoresLabels) {
 
 TEST(RandomCrop, RefusesItemsThatAreTooSmall) {
   Sample sample = testing::numbered_sample("small", {3, 4, 5});
-  EXPECT_THAT(error_message("data", [&] { make_chain({"{name: random_crop, size: [8, 8]}"})(sample, RandomStream(1)); }),
-              ::testing::HasSubstr("sample small: transform 'random_crop': expected at least 8 voxels along axis H, got 4"));
+  EXPECT_THAT(
+      error_message(
+          "data",
+          [&] { make_chain({"{name: random_crop, size: [8, 8]}"})(sample, RandomStream(1)); }),
+      ::testing::HasSubstr(
+          "sample small: transform 'random_crop': expected at least 8 voxels along axis H, got 4"));
 }
 
 TEST(Spatial, WithNothingToDoIsExact) {
   Sample sample = testing::numbered_sample("n", {3, 14, 15});
   const at::Tensor before = sample.at("image").data;
-  make_chain({"{name: spatial, area: [1, 1], aspect: [1, 1], rotation_deg: 0, elastic_voxels: 0, flip: false}"})(sample, RandomStream(1));
+  make_chain(
+      {"{name: spatial, area: [1, 1], aspect: [1, 1], rotation_deg: 0, elastic_voxels: 0, flip: "
+       "false}"})(sample, RandomStream(1));
   EXPECT_TRUE(testing::near(sample.at("image").data, before, 1e-3));
   EXPECT_EQ(sample.at("label").data.min().item<std::int64_t>(), 0);
 }
@@ -236,7 +266,11 @@ TEST(Spatial, MarksWhatLiesOutsideAsAsked) {
     Sample sample = testing::numbered_sample("n", {1, 30, 30});
     const std::string outside = ignore ? "ignore" : "edge";
     make_transform("{name: spatial, label_outside: " + outside + "}")
-        ->apply(sample, {{"extent", {1, 1, 1}}, {"centre", {0.5, 0.5, 0.5}}, {"flip", {1, 1, 1}}, {"rotation", {0, 0, 1, 45}}});
+        ->apply(sample,
+                {{"extent", {1, 1, 1}},
+                 {"centre", {0.5, 0.5, 0.5}},
+                 {"flip", {1, 1, 1}},
+                 {"rotation", {0, 0, 1, 45}}});
     EXPECT_EQ(sample.at("label").data[0][0][0][0].item<std::int64_t>(), ignore ? -1 : 0);
     EXPECT_TRUE(sample.at("image").data.isfinite().all().item<bool>());
   }
@@ -250,7 +284,8 @@ Entry position_image(const Geometry& grid, const std::string& frame) {
   for (std::int64_t d = 0; d < shape[0]; ++d) {
     for (std::int64_t h = 0; h < shape[1]; ++h) {
       for (std::int64_t w = 0; w < shape[2]; ++w) {
-        const Eigen::Vector3d world = grid.world_from_index({static_cast<double>(w), static_cast<double>(h), static_cast<double>(d)});
+        const Eigen::Vector3d world = grid.world_from_index(
+            {static_cast<double>(w), static_cast<double>(h), static_cast<double>(d)});
         for (int c = 0; c < 3; ++c) value[c][d][h][w] = static_cast<float>(world[c]);
       }
     }
@@ -265,7 +300,9 @@ TEST(SpatialTransform, MovesEntriesOfAFrameOnOtherGridsAlike) {
       {"{name: random_crop, size: [24, 24]}", 1e-3},
       {"{name: pad_to, size: [30, 40, 40]}", 1e-3},
       {"{name: spatial, dimensions: 3, rotation_deg: 30, elastic_voxels: 0}", 0.02},
-      {"{name: spatial, dimensions: 3, size: [20, 32, 32], rotation_deg: 20, elastic_voxels: 1, elastic_spacing: 12, elastic_probability: 1}", 0.1}};
+      {"{name: spatial, dimensions: 3, size: [20, 32, 32], rotation_deg: 20, elastic_voxels: 1, "
+       "elastic_spacing: 12, elastic_probability: 1}",
+       0.1}};
   for (const auto& [yaml, tolerance] : cases) {
     testing::BallScene scene({24, 32, 32});
     Sample& sample = scene.sample;
@@ -278,10 +315,13 @@ TEST(SpatialTransform, MovesEntriesOfAFrameOnOtherGridsAlike) {
     int compared = 0;
     for (std::int64_t i = 0; i < before.size(0); ++i) {
       const Eigen::Vector3d place = testing::point_of(sample.at("points"), i);
-      if (std::isnan(testing::value_at(moved, place)) || std::isnan(testing::value_at(sample.at("image"), place))) continue;
+      if (std::isnan(testing::value_at(moved, place)) ||
+          std::isnan(testing::value_at(sample.at("image"), place)))
+        continue;
       ++compared;
       for (int c = 0; c < 3; ++c) {
-        EXPECT_NEAR(testing::value_at(moved, place, c), before[i][c].item<double>(), tolerance) << yaml << " point " << i;
+        EXPECT_NEAR(testing::value_at(moved, place, c), before[i][c].item<double>(), tolerance)
+            << yaml << " point " << i;
       }
     }
     EXPECT_GT(compared, 2) << yaml;
@@ -302,11 +342,19 @@ TEST(SpatialTransform, KeepsTheVoxelRatioAndFieldOfViewOfAnotherGrid) {
 
 TEST(SpatialTransform, RefusesUnknownFramesAndProjections) {
   Sample sample = testing::numbered_sample("n", {4, 4, 4});
-  EXPECT_THAT(error_message("data", [&] { make_chain({"{name: random_flip, probability: 1, frames: [wrold]}"})(sample, RandomStream(1)); }),
+  EXPECT_THAT(error_message("data",
+                            [&] {
+                              make_chain({"{name: random_flip, probability: 1, frames: [wrold]}"})(
+                                  sample, RandomStream(1));
+                            }),
               ::testing::HasSubstr("no entry lies in frame 'wrold'; did you mean 'world'"));
-  sample.entries["scan"] = {EntryKind::kProjections, at::zeros({1, 2, 3, 4}), {}, "", "world", "", nullptr};
-  EXPECT_THAT(error_message("data", [&] { make_chain({"{name: random_flip, probability: 1}"})(sample, RandomStream(1)); }),
-              ::testing::HasSubstr("cannot move the projections 'scan'"));
+  sample.entries["scan"] = {
+      EntryKind::kProjections, at::zeros({1, 2, 3, 4}), {}, "", "world", "", nullptr};
+  EXPECT_THAT(
+      error_message(
+          "data",
+          [&] { make_chain({"{name: random_flip, probability: 1}"})(sample, RandomStream(1)); }),
+      ::testing::HasSubstr("cannot move the projections 'scan'"));
 }
 
 }  // namespace

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/splits.h"
 
+#include "framework/config/yaml_reader.h"
+
+#include "tests/support/tensor_matchers.h"
+
 #include <numeric>
 #include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include "framework/config/yaml_reader.h"
-#include "tests/support/tensor_matchers.h"
 
 namespace triptych {
 namespace {
@@ -21,7 +22,9 @@ std::vector<std::string> ten_ids() {
   return ids;
 }
 
-SplitConfig config_of(const std::string& yaml) { return config::read<SplitConfig>(config::parse_yaml(yaml, "test")); }
+SplitConfig config_of(const std::string& yaml) {
+  return config::read<SplitConfig>(config::parse_yaml(yaml, "test"));
+}
 Splits split(const std::string& yaml) { return split_samples(ten_ids(), {}, config_of(yaml)); }
 
 /// Every sample at most once, over all splits.
@@ -78,21 +81,29 @@ TEST(Splits, FollowTheManifest) {
   const Splits splits = split_samples(ten_ids(), stated, {});
   EXPECT_EQ(splits.at("test"), (std::vector<std::size_t>{4}));
   EXPECT_EQ(splits.at("train").size(), 8U);
-  EXPECT_THAT(error_message("schema", [&] { split_samples(ten_ids(), stated, config_of("{folds: 3}")); }),
-              ::testing::HasSubstr("the manifest states splits"));
+  EXPECT_THAT(
+      error_message("schema", [&] { split_samples(ten_ids(), stated, config_of("{folds: 3}")); }),
+      ::testing::HasSubstr("the manifest states splits"));
   stated[4] = "tset";
-  EXPECT_THAT(error_message("schema", [&] { split_samples(ten_ids(), stated, {}); }), ::testing::HasSubstr("got 'tset'"));
+  EXPECT_THAT(error_message("schema", [&] { split_samples(ten_ids(), stated, {}); }),
+              ::testing::HasSubstr("got 'tset'"));
 }
 
 TEST(Splits, RefuseLeaksAndMistakes) {
   EXPECT_THAT(error_message("schema", [] { split("{train: [s1], test: [s1]}"); }),
               ::testing::HasSubstr("sample 's1' is in 'test' already"));
-  EXPECT_THAT(error_message("schema", [] { split("{test: [s1, s1]}"); }), ::testing::HasSubstr("already"));
-  EXPECT_THAT(error_message("schema", [] { split("{test: [s11]}"); }), ::testing::HasSubstr("no sample 's11'; did you mean"));
-  EXPECT_THAT(error_message("schema", [] { split("{folds: 11}"); }), ::testing::HasSubstr("at most as many folds as samples"));
-  EXPECT_THAT(error_message("schema", [] { split("{folds: 3, fold: 3}"); }), ::testing::HasSubstr("fold"));
-  EXPECT_THAT(error_message("schema", [] { split("{folds: 3, validation: [s1]}"); }), ::testing::HasSubstr("contradicts"));
-  EXPECT_THAT(error_message("schema", [] { split("{train: [s1], validation_fraction: 0.1}"); }), ::testing::HasSubstr("contradicts"));
+  EXPECT_THAT(error_message("schema", [] { split("{test: [s1, s1]}"); }),
+              ::testing::HasSubstr("already"));
+  EXPECT_THAT(error_message("schema", [] { split("{test: [s11]}"); }),
+              ::testing::HasSubstr("no sample 's11'; did you mean"));
+  EXPECT_THAT(error_message("schema", [] { split("{folds: 11}"); }),
+              ::testing::HasSubstr("at most as many folds as samples"));
+  EXPECT_THAT(error_message("schema", [] { split("{folds: 3, fold: 3}"); }),
+              ::testing::HasSubstr("fold"));
+  EXPECT_THAT(error_message("schema", [] { split("{folds: 3, validation: [s1]}"); }),
+              ::testing::HasSubstr("contradicts"));
+  EXPECT_THAT(error_message("schema", [] { split("{train: [s1], validation_fraction: 0.1}"); }),
+              ::testing::HasSubstr("contradicts"));
 }
 
 }  // namespace

@@ -1,4 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "framework/core/file.h"
+#include "framework/data/cached_dataset.h"
+#include "framework/data/loader.h"
+#include "framework/image/io.h"
+
+#include "tests/data/moving_sample.h"
+#include "tests/support/tensor_matchers.h"
+
 #include <cstdlib>
 #include <filesystem>
 
@@ -6,32 +14,27 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "framework/core/file.h"
-#include "framework/data/cached_dataset.h"
-#include "framework/data/loader.h"
-#include "framework/image/io.h"
-#include "tests/data/moving_sample.h"
-#include "tests/support/tensor_matchers.h"
-
 namespace triptych {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::BallScene;
-using testing::error_message;
 using ::testing::AllOf;
+using testing::BallScene;
 using ::testing::ElementsAre;
+using testing::error_message;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr const char* kClasses = "classes: [{name: background}, {name: ball, value: 7, color: '#ff0000'}]";
+constexpr const char* kClasses =
+    "classes: [{name: background}, {name: ball, value: 7, color: '#ff0000'}]";
 
 /// A folder of small real files, fresh for each test, with a cache folder of its own.
 class VolumeFiles : public ::testing::Test {
  protected:
   void SetUp() override {
     const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::path(::testing::TempDir()) / fmt::format("triptych_{}_{}_{}", info->test_suite_name(), info->name(), getpid());
+    folder_ = fs::path(::testing::TempDir()) /
+              fmt::format("triptych_{}_{}_{}", info->test_suite_name(), info->name(), getpid());
     fs::remove_all(folder_);
     fs::create_directories(folder_);
     setenv("XDG_CACHE_HOME", (folder_ / "cache").c_str(), 1);
@@ -55,12 +58,16 @@ class VolumeFiles : public ::testing::Test {
   }
 
   std::shared_ptr<Dataset> make(const std::string& yaml) const {
-    return DatasetRegistry::instance().create(config::parse_yaml("name: volume_files\n" + yaml, "test"));
+    return DatasetRegistry::instance().create(
+        config::parse_yaml("name: volume_files\n" + yaml, "test"));
   }
   std::string patterns() const {
-    return fmt::format("files: {{image: '{}', label: '{}'}}\n", path("*_t1.nii.gz"), path("*_seg.nii.gz"));
+    return fmt::format(
+        "files: {{image: '{}', label: '{}'}}\n", path("*_t1.nii.gz"), path("*_seg.nii.gz"));
   }
-  std::shared_ptr<Dataset> standard(const std::string& more = "") const { return make(patterns() + kClasses + "\n" + more); }
+  std::shared_ptr<Dataset> standard(const std::string& more = "") const {
+    return make(patterns() + kClasses + "\n" + more);
+  }
 
   fs::path folder_;
 };
@@ -89,7 +96,10 @@ TEST_F(VolumeFiles, HarmonisesImagesByTheWholeVolumeAndIndexesLabels) {
   const Region region{{1, 2, 3}, {2, 3, 4}};
   const at::Tensor part = image.data.narrow(1, 1, 2).narrow(2, 2, 3).narrow(3, 3, 4);
   EXPECT_TRUE(at::equal(dataset->read(0, "image", region).data, part));
-  EXPECT_LT((dataset->read(0, "image", region).geometry.origin - image.geometry.world_from_index({3, 2, 1})).norm(), 1e-9);
+  EXPECT_LT((dataset->read(0, "image", region).geometry.origin -
+             image.geometry.world_from_index({3, 2, 1}))
+                .norm(),
+            1e-9);
 }
 
 TEST_F(VolumeFiles, ReadsTheSameBitsWithAndWithoutMemory) {
@@ -97,8 +107,10 @@ TEST_F(VolumeFiles, ReadsTheSameBitsWithAndWithoutMemory) {
   const auto reread = standard("memory: 0B");
   const Region region{{2, 0, 1}, {3, 8, 5}};
   for (const char* entry : {"image", "label"}) {
-    EXPECT_TRUE(at::equal(cached->read(1, entry, region).data, reread->read(1, entry, region).data)) << entry;
-    EXPECT_EQ(reread->read(1, entry, region).data.scalar_type(), cached->read(1, entry, region).data.scalar_type());
+    EXPECT_TRUE(at::equal(cached->read(1, entry, region).data, reread->read(1, entry, region).data))
+        << entry;
+    EXPECT_EQ(reread->read(1, entry, region).data.scalar_type(),
+              cached->read(1, entry, region).data.scalar_type());
   }
 }
 
@@ -106,24 +118,33 @@ TEST_F(VolumeFiles, ResamplesRegionsAsItResamplesWholes) {
   const std::string harmonise = "harmonise: {spacing_mm: [0.9, 0.7, 1.1]}\nmemory: ";
   const auto cached = standard(harmonise + "1GB");
   const auto reread = standard(harmonise + "0B");
-  EXPECT_TRUE(cached->samples()[0].find("image")->geometry.spacing.isApprox(Eigen::Vector3d(0.9, 0.7, 1.1)));
+  EXPECT_TRUE(cached->samples()[0].find("image")->geometry.spacing.isApprox(
+      Eigen::Vector3d(0.9, 0.7, 1.1)));
   const Region region{{1, 2, 0}, {2, 3, 4}};
-  EXPECT_TRUE(testing::near(cached->read(0, "image", region).data, reread->read(0, "image", region).data, 1e-5));
-  EXPECT_TRUE(at::equal(cached->read(0, "label", region).data, reread->read(0, "label", region).data));
-  EXPECT_TRUE(same_grid(cached->read(0, "image", region).geometry, cached->read(0, "label", region).geometry));
+  EXPECT_TRUE(testing::near(
+      cached->read(0, "image", region).data, reread->read(0, "image", region).data, 1e-5));
+  EXPECT_TRUE(
+      at::equal(cached->read(0, "label", region).data, reread->read(0, "label", region).data));
+  EXPECT_TRUE(same_grid(cached->read(0, "image", region).geometry,
+                        cached->read(0, "label", region).geometry));
   EXPECT_THAT(cached->verify(), IsEmpty());
 }
 
 TEST_F(VolumeFiles, ReadsManifestsInCsvAndYaml) {
-  write_file_atomically(path("m.csv"), "sample,split,image,label\n# a comment\nx,train,a_t1.nii.gz,a_seg.nii.gz\n\"y\",test,\"b_t1.nii.gz\",\n");
+  write_file_atomically(path("m.csv"),
+                        "sample,split,image,label\n# a "
+                        "comment\nx,train,a_t1.nii.gz,a_seg.nii.gz\n\"y\",test,\"b_t1.nii.gz\",\n");
   const auto csv = make(fmt::format("manifest: {}\n{}", path("m.csv"), kClasses));
   ASSERT_EQ(csv->samples().size(), 2U);
   EXPECT_EQ(csv->samples()[0].id, "x");
   EXPECT_EQ(csv->samples()[1].find("label"), nullptr) << "an empty cell is an absent entry";
   EXPECT_EQ(csv->split("test"), (std::vector<std::size_t>{1}));
   EXPECT_THAT(csv->verify(), IsEmpty());
-  write_file_atomically(path("m.yaml"), "samples:\n  - {sample: 12, image: a_t1.nii.gz, label: a_seg.nii.gz}\n  - {sample: z, image: b_t1.nii.gz}\n");
-  const auto yaml = make(fmt::format("manifest: {}\n{}\nsplits: {{validation: [z]}}", path("m.yaml"), kClasses));
+  write_file_atomically(path("m.yaml"),
+                        "samples:\n  - {sample: 12, image: a_t1.nii.gz, label: a_seg.nii.gz}\n  - "
+                        "{sample: z, image: b_t1.nii.gz}\n");
+  const auto yaml =
+      make(fmt::format("manifest: {}\n{}\nsplits: {{validation: [z]}}", path("m.yaml"), kClasses));
   EXPECT_EQ(yaml->samples()[0].id, "12");
   EXPECT_EQ(yaml->split("validation"), (std::vector<std::size_t>{1}));
   EXPECT_TRUE(at::equal(yaml->read_all(0, "image").data, csv->read_all(0, "image").data));
@@ -132,30 +153,45 @@ TEST_F(VolumeFiles, ReadsManifestsInCsvAndYaml) {
 TEST_F(VolumeFiles, TellsFaultyManifests) {
   const auto manifest = [&](const std::string& name, const std::string& text) {
     write_file_atomically(path(name), text);
-    return error_message("data", [&] { make(fmt::format("manifest: {}\n{}", path(name), kClasses)); });
+    return error_message("data",
+                         [&] { make(fmt::format("manifest: {}\n{}", path(name), kClasses)); });
   };
-  EXPECT_THAT(manifest("a.csv", "id,image\n1,a.nii.gz\n"), HasSubstr("expected a column 'sample', got: id, image"));
-  EXPECT_THAT(manifest("b.csv", "sample,image\nx,a.nii.gz,z\n"), HasSubstr("b.csv:2: expected 2 fields as in the first line, got 3"));
-  EXPECT_THAT(manifest("c.csv", "sample,image\nx,a.nii.gz\nx,b.nii.gz\n"), HasSubstr("sample 'x' is listed twice"));
-  EXPECT_THAT(manifest("d.csv", "sample,image\nx,a.nii.gz\ny,a.nii.gz\n"), HasSubstr("samples 'x' and 'y' are the same files"));
+  EXPECT_THAT(manifest("a.csv", "id,image\n1,a.nii.gz\n"),
+              HasSubstr("expected a column 'sample', got: id, image"));
+  EXPECT_THAT(manifest("b.csv", "sample,image\nx,a.nii.gz,z\n"),
+              HasSubstr("b.csv:2: expected 2 fields as in the first line, got 3"));
+  EXPECT_THAT(manifest("c.csv", "sample,image\nx,a.nii.gz\nx,b.nii.gz\n"),
+              HasSubstr("sample 'x' is listed twice"));
+  EXPECT_THAT(manifest("d.csv", "sample,image\nx,a.nii.gz\ny,a.nii.gz\n"),
+              HasSubstr("samples 'x' and 'y' are the same files"));
   EXPECT_THAT(manifest("e.csv", ""), HasSubstr("e.csv"));
   EXPECT_THAT(manifest("f.yaml", "- {image: a.nii.gz}\n"), HasSubstr("expected the key 'sample'"));
   EXPECT_THAT(manifest("g.yaml", "image: a.nii.gz\n"), HasSubstr("expected a list of samples"));
-  EXPECT_THAT(error_message("io", [&] { make("manifest: " + path("none.csv")); }), HasSubstr("none.csv"));
+  EXPECT_THAT(error_message("io", [&] { make("manifest: " + path("none.csv")); }),
+              HasSubstr("none.csv"));
 }
 
 TEST_F(VolumeFiles, TellsFaultyPatterns) {
   fs::remove(path("b_seg.nii.gz"));
-  EXPECT_THAT(error_message("data", [&] { standard(); }), AllOf(HasSubstr("sample 'b': no file for 'label'"), HasSubstr("b_t1.nii.gz")));
+  EXPECT_THAT(error_message("data", [&] { standard(); }),
+              AllOf(HasSubstr("sample 'b': no file for 'label'"), HasSubstr("b_t1.nii.gz")));
   EXPECT_EQ(standard("optional_entries: [label]")->samples()[1].find("label"), nullptr);
-  EXPECT_THAT(error_message("data", [&] { make("files: {image: '" + path("*.png") + "'}"); }), HasSubstr("no file matches"));
-  EXPECT_THAT(error_message("schema", [&] { make("files: {image: '" + path("*_*.gz") + "'}"); }), HasSubstr("at most one '*'"));
-  EXPECT_THAT(error_message("schema", [&] { make(""); }), HasSubstr("either `files` or `manifest`"));
-  EXPECT_THAT(error_message("schema", [&] { standard("optional_entries: [label]\nsplits: {train: [a], validation: [a]}"); }),
-              HasSubstr("sample 'a'"));
-  EXPECT_THAT(error_message("schema", [&] { standard("optional_entries: [label]\nmodality: {imag: mri}"); }),
+  EXPECT_THAT(error_message("data", [&] { make("files: {image: '" + path("*.png") + "'}"); }),
+              HasSubstr("no file matches"));
+  EXPECT_THAT(error_message("schema", [&] { make("files: {image: '" + path("*_*.gz") + "'}"); }),
+              HasSubstr("at most one '*'"));
+  EXPECT_THAT(error_message("schema", [&] { make(""); }),
+              HasSubstr("either `files` or `manifest`"));
+  EXPECT_THAT(
+      error_message(
+          "schema",
+          [&] { standard("optional_entries: [label]\nsplits: {train: [a], validation: [a]}"); }),
+      HasSubstr("sample 'a'"));
+  EXPECT_THAT(error_message("schema",
+                            [&] { standard("optional_entries: [label]\nmodality: {imag: mri}"); }),
               HasSubstr("did you mean 'image'"));
-  EXPECT_THAT(error_message("schema", [&] { make(patterns() + "optional_entries: [label]"); }), HasSubstr("classes: expected the classes"));
+  EXPECT_THAT(error_message("schema", [&] { make(patterns() + "optional_entries: [label]"); }),
+              HasSubstr("classes: expected the classes"));
 }
 
 TEST_F(VolumeFiles, VerifiesEverythingAndTellsAllFaultsAtOnce) {
@@ -178,7 +214,9 @@ TEST_F(VolumeFiles, VerifiesEverythingAndTellsAllFaultsAtOnce) {
 
   const auto check = [&](const std::vector<std::string>& faults) {
     EXPECT_EQ(faults.size(), 6U) << ::testing::PrintToString(faults);
-    const auto any = [&](const std::string& a, const std::string& b) { EXPECT_THAT(faults, ::testing::Contains(AllOf(HasSubstr(a), HasSubstr(b)))); };
+    const auto any = [&](const std::string& a, const std::string& b) {
+      EXPECT_THAT(faults, ::testing::Contains(AllOf(HasSubstr(a), HasSubstr(b))));
+    };
     any("sample nan", "got 1 NaN or infinite");
     any("sample flat", "got 3 everywhere");
     any("values_seg.nii.gz", "expected label values 0, 7, got 9 (1 voxels)");
@@ -189,7 +227,8 @@ TEST_F(VolumeFiles, VerifiesEverythingAndTellsAllFaultsAtOnce) {
   check(standard()->verify());
   EXPECT_TRUE(fs::exists(folder_ / "cache" / "triptych" / "volume_files.tsv"));
   check(standard()->verify());  // now from what was remembered
-  EXPECT_THAT(standard("ignore_values: [9]")->verify(), ::testing::Not(::testing::Contains(HasSubstr("values_seg"))));
+  EXPECT_THAT(standard("ignore_values: [9]")->verify(),
+              ::testing::Not(::testing::Contains(HasSubstr("values_seg"))));
 }
 
 TEST_F(VolumeFiles, ForgetsAFileThatChanged) {
@@ -197,7 +236,9 @@ TEST_F(VolumeFiles, ForgetsAFileThatChanged) {
   Volume image = image_volume();
   image.data = at::full_like(image.data, 3);
   write_volume(path("a_t1.nii.gz"), image);
-  EXPECT_THAT(standard()->verify(), ElementsAre(HasSubstr("a_t1.nii.gz: expected an image with contrast, got 3 everywhere")));
+  EXPECT_THAT(
+      standard()->verify(),
+      ElementsAre(HasSubstr("a_t1.nii.gz: expected an image with contrast, got 3 everywhere")));
 }
 
 TEST_F(VolumeFiles, WorksWithoutACacheFolder) {
@@ -209,21 +250,32 @@ TEST_F(VolumeFiles, MapsIgnoredValuesToMinusOne) {
   Volume label = label_volume();
   label.data[0][0][0][0] = 9;
   write_labels(path("a_seg.nii.gz"), label, {});
-  EXPECT_EQ(standard("ignore_values: [9]")->read_all(0, "label").data[0][0][0][0].item<std::int64_t>(), -1);
-  EXPECT_THAT(error_message("data", [&] { standard()->read_all(0, "label"); }), HasSubstr("label value 9 is in no class"));
-  EXPECT_THAT(error_message("schema", [&] { standard("ignore_values: [7]"); }), HasSubstr("label value 7 is listed twice"));
+  EXPECT_EQ(
+      standard("ignore_values: [9]")->read_all(0, "label").data[0][0][0][0].item<std::int64_t>(),
+      -1);
+  EXPECT_THAT(error_message("data", [&] { standard()->read_all(0, "label"); }),
+              HasSubstr("label value 9 is in no class"));
+  EXPECT_THAT(error_message("schema", [&] { standard("ignore_values: [7]"); }),
+              HasSubstr("label value 7 is listed twice"));
 }
 
 TEST_F(VolumeFiles, ReadsLandmarks) {
-  for (const char* id : {"a", "b", "c"}) write_file_atomically(path(std::string(id) + "_points.csv"), "id,x_lps_mm,y_lps_mm,z_lps_mm\n1,1.5,-2,3e1\n2,0,0,0\n");
-  const std::string files = fmt::format("files: {{image: '{}', points: '{}'}}\npoint_entries: [points]\n", path("*_t1.nii.gz"), path("*_points.csv"));
+  for (const char* id : {"a", "b", "c"})
+    write_file_atomically(path(std::string(id) + "_points.csv"),
+                          "id,x_lps_mm,y_lps_mm,z_lps_mm\n1,1.5,-2,3e1\n2,0,0,0\n");
+  const std::string files =
+      fmt::format("files: {{image: '{}', points: '{}'}}\npoint_entries: [points]\n",
+                  path("*_t1.nii.gz"),
+                  path("*_points.csv"));
   const auto dataset = make(files);
   const Entry points = dataset->read_all(0, "points");
   EXPECT_EQ(points.kind, EntryKind::kPoints);
-  EXPECT_TRUE(at::equal(points.data, at::tensor({1.5, -2.0, 30.0, 0.0, 0.0, 0.0}, at::kDouble).view({2, 3})));
+  EXPECT_TRUE(at::equal(points.data,
+                        at::tensor({1.5, -2.0, 30.0, 0.0, 0.0, 0.0}, at::kDouble).view({2, 3})));
   EXPECT_EQ(points.geometry.shape, (Index3{6, 8, 10}));
   write_file_atomically(path("b_points.csv"), "x,y,z\n1,2,oops\n");
-  EXPECT_THAT(make(files)->verify(), ElementsAre(HasSubstr("b_points.csv:2: expected a coordinate in mm, got 'oops'")));
+  EXPECT_THAT(make(files)->verify(),
+              ElementsAre(HasSubstr("b_points.csv:2: expected a coordinate in mm, got 'oops'")));
 }
 
 TEST_F(VolumeFiles, FeedsTheLoader) {
@@ -234,22 +286,27 @@ TEST_F(VolumeFiles, FeedsTheLoader) {
   sampling.items = "patches";
   sampling.patch = {4, 4, 4};
   sampling.class_balanced = 0.5;
-  source.sampler = std::make_shared<Sampler>(dataset, dataset->split("train"), sampling, "image", "label", 1);
+  source.sampler =
+      std::make_shared<Sampler>(dataset, dataset->split("train"), sampling, "image", "label", 1);
   source.roles = {{"image", "image", true}, {"label", "label", true}};
   source.batch_size = 4;
   Loader loader(source, {.threads = 2, .queue = 2}, 0, 5);
-  for (int step = 0; step < 5; ++step) EXPECT_EQ(loader.next().at("image").data.sizes(), (std::vector<std::int64_t>{4, 1, 4, 4, 4}));
+  for (int step = 0; step < 5; ++step)
+    EXPECT_EQ(loader.next().at("image").data.sizes(), (std::vector<std::int64_t>{4, 1, 4, 4, 4}));
 }
 
 TEST(CachedDataset, LoadsAnEntryOnceAndKeepsToItsBudget) {
-  auto source = std::make_shared<testing::MemoryDataset>(
-      std::vector<Sample>{testing::numbered_sample("a", {4, 5, 6}), testing::numbered_sample("b", {4, 5, 6})});
+  auto source = std::make_shared<testing::MemoryDataset>(std::vector<Sample>{
+      testing::numbered_sample("a", {4, 5, 6}), testing::numbered_sample("b", {4, 5, 6})});
   std::vector<Index3> reads;
-  source->on_read = [&](std::size_t, const std::string&, const Region& region) { reads.push_back(region.size); };
+  source->on_read = [&](std::size_t, const std::string&, const Region& region) {
+    reads.push_back(region.size);
+  };
   const CachedDataset cached(source, 4 * 120 + 10);  // one image
   const Region slice{{1, 0, 0}, {1, 5, 6}};
   for (int i = 0; i < 3; ++i) {
-    EXPECT_TRUE(at::equal(cached.read(0, "image", slice).data, source->read_all(0, "image").data.narrow(1, 1, 1)));
+    EXPECT_TRUE(at::equal(cached.read(0, "image", slice).data,
+                          source->read_all(0, "image").data.narrow(1, 1, 1)));
   }
   EXPECT_EQ(cached.bytes_used(), 480);
   reads.clear();
@@ -260,7 +317,8 @@ TEST(CachedDataset, LoadsAnEntryOnceAndKeepsToItsBudget) {
 }
 
 TEST(CachedDataset, KeepsLabelsInOneByte) {
-  auto source = std::make_shared<testing::MemoryDataset>(std::vector<Sample>{testing::numbered_sample("a", {4, 5, 6})});
+  auto source = std::make_shared<testing::MemoryDataset>(
+      std::vector<Sample>{testing::numbered_sample("a", {4, 5, 6})});
   const CachedDataset cached(source, 1000);
   const Entry label = cached.read_all(0, "label");
   EXPECT_EQ(label.data.scalar_type(), at::kLong);
@@ -269,7 +327,8 @@ TEST(CachedDataset, KeepsLabelsInOneByte) {
 }
 
 TEST(CachedDataset, TriesAgainAfterAFailure) {
-  auto source = std::make_shared<testing::MemoryDataset>(std::vector<Sample>{testing::numbered_sample("a", {4, 5, 6})});
+  auto source = std::make_shared<testing::MemoryDataset>(
+      std::vector<Sample>{testing::numbered_sample("a", {4, 5, 6})});
   bool broken = true;
   source->on_read = [&](auto, auto&, auto&) {
     if (broken) throw io_error("no disk");
@@ -282,13 +341,16 @@ TEST(CachedDataset, TriesAgainAfterAFailure) {
 }
 
 TEST(RealData, BrainSlabsTrainAsSlicesOfThreeAxes) {
-  const fs::path folder = fs::path(TRIPTYCH_SOURCE_DIR) / ".." / "shared" / "data" / "brain_slab_multi";
+  const fs::path folder =
+      fs::path(TRIPTYCH_SOURCE_DIR) / ".." / "shared" / "data" / "brain_slab_multi";
   if (!fs::exists(folder)) GTEST_SKIP() << "needs the development data";
-  const auto dataset = DatasetRegistry::instance().create(config::parse_yaml(
-      fmt::format("{{name: volume_files, files: {{image: '{0}/*_t1.nii.gz', label: '{0}/*_seg.nii.gz'}}, splits: {{test: [sub42]}}, "
-                  "classes: [{{name: background}}, {{name: csf}}, {{name: grey}}, {{name: white}}, {{name: deep_grey}}]}}",
-                  folder.string()),
-      "test"));
+  const auto dataset = DatasetRegistry::instance().create(
+      config::parse_yaml(fmt::format("{{name: volume_files, files: {{image: '{0}/*_t1.nii.gz', "
+                                     "label: '{0}/*_seg.nii.gz'}}, splits: {{test: [sub42]}}, "
+                                     "classes: [{{name: background}}, {{name: csf}}, {{name: "
+                                     "grey}}, {{name: white}}, {{name: deep_grey}}]}}",
+                                     folder.string()),
+                         "test"));
   EXPECT_THAT(dataset->verify(), IsEmpty());
   EXPECT_EQ(dataset->split("train").size(), 2U);
   EXPECT_EQ(dataset->samples()[0].find("image")->geometry.orientation(), "PSR");

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/volume_store.h"
 
+#include "tests/support/tensor_matchers.h"
+
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include "tests/support/tensor_matchers.h"
 
 namespace triptych {
 namespace {
@@ -67,9 +67,16 @@ TEST(VolumeStore, ItsTensorOutlivesIt) {
 TEST(VolumeStore, TellsAFullDiskBeforeAnythingIsWritten) {
   MemoryBudget none(0);
   // 2^62 bytes: no disk has that.
-  EXPECT_THAT(error_message("io", [&] { VolumeStore(1, {1 << 20, 1 << 20, 1 << 20}, at::kFloat, none, kFolder); }),
-              ::testing::HasSubstr("a scratch file of"));
-  EXPECT_THAT(error_message("io", [&] { VolumeStore(1, {4, 4, 4}, at::kFloat, none, "/no/such/folder"); }),
+  EXPECT_THAT(
+      error_message("io",
+                    [&] {
+                      VolumeStore(1, {1 << 20, 1 << 20, 1 << 20}, at::kFloat, none, kFolder);
+                    }),
+      ::testing::HasSubstr("a scratch file of"));
+  EXPECT_THAT(error_message("io",
+                            [&] {
+                              VolumeStore(1, {4, 4, 4}, at::kFloat, none, "/no/such/folder");
+                            }),
               ::testing::HasSubstr("/no/such/folder: no scratch file can be made"));
 }
 
@@ -80,7 +87,9 @@ TEST(BytesFromText, ReadsUnits) {
   EXPECT_EQ(bytes_from_text("1 KiB"), 1024);
   EXPECT_EQ(bytes_from_text("4096"), 4096);
   for (const char* bad : {"", "GB", "-1", "2 apples", "nan", "1e30"}) {
-    EXPECT_THAT(error_message("schema", [&] { bytes_from_text(bad); }), ::testing::HasSubstr("expected a number of bytes")) << bad;
+    EXPECT_THAT(error_message("schema", [&] { bytes_from_text(bad); }),
+                ::testing::HasSubstr("expected a number of bytes"))
+        << bad;
   }
 }
 

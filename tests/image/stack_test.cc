@@ -69,8 +69,7 @@ TEST(SliceStack, HasNoSpacingUnlessSomeoneStatesIt) {
   EXPECT_THAT(message_of([&] { read_header(folder / "s"); }),
               HasSubstr("expected a positive spacing, got 1 2 0 mm"));
   write_text(folder / "s/spacing.json", R"({"spacing": [1, 2)");
-  EXPECT_THAT(message_of([&] { read_header(folder / "s"); }),
-              HasSubstr("spacing.json:1:"));
+  EXPECT_THAT(message_of([&] { read_header(folder / "s"); }), HasSubstr("spacing.json:1:"));
 }
 
 TEST(SliceStack, NamesTheSliceOfAnotherSize) {

@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/data/volume_store.h"
+
 #include <filesystem>
 #include <memory>
 
 #include <ATen/ATen.h>
 
-#include "framework/data/volume_store.h"
-
 namespace triptych::testing {
 
-/// A smooth volume [1, D, H, W] with values in [0, 1]: a product of slow cosines of different period along each axis.
+/// A smooth volume [1, D, H, W] with values in [0, 1]: a product of slow cosines of different
+/// period along each axis.
 inline at::Tensor smooth_volume(const Index3& shape) {
-  const auto wave = [](std::int64_t size, double period) { return at::arange(size, at::kDouble).mul(2.0 * M_PI / period).cos(); };
-  const at::Tensor p = wave(shape[0], 41.0).view({-1, 1, 1}), r = wave(shape[1], 37.0).view({1, -1, 1});
+  const auto wave = [](std::int64_t size, double period) {
+    return at::arange(size, at::kDouble).mul(2.0 * M_PI / period).cos();
+  };
+  const at::Tensor p = wave(shape[0], 41.0).view({-1, 1, 1}),
+                   r = wave(shape[1], 37.0).view({1, -1, 1});
   return ((p * r * wave(shape[2], 31.0).view({1, 1, -1}) + 1.0) / 2.0).to(at::kFloat).unsqueeze(0);
 }
 
@@ -30,13 +34,15 @@ inline std::unique_ptr<VolumeStore> stored(const at::Tensor& volume, MemoryBudge
 
 /// Classifier of two classes whose second probability is the slab's central slice.
 inline at::Tensor intensity_classifier(const at::Tensor& slab) {
-  const at::Tensor p = slab.select(2, slab.size(2) / 2).unsqueeze(2).narrow(1, 0, 1).clamp(0.0, 1.0);
+  const at::Tensor p =
+      slab.select(2, slab.size(2) / 2).unsqueeze(2).narrow(1, 0, 1).clamp(0.0, 1.0);
   return at::cat({1.0 - p, p}, 1);
 }
 
 /// Classifier of two classes by a threshold of one half, with certainty.
 inline at::Tensor threshold_classifier(const at::Tensor& slab) {
-  const at::Tensor p = (slab.select(2, slab.size(2) / 2).unsqueeze(2).narrow(1, 0, 1) > 0.5).to(at::kFloat);
+  const at::Tensor p =
+      (slab.select(2, slab.size(2) / 2).unsqueeze(2).narrow(1, 0, 1) > 0.5).to(at::kFloat);
   return at::cat({1.0 - p, p}, 1);
 }
 

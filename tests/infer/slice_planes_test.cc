@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/infer/slice_planes.h"
 
+#include "framework/infer/plane_sampling.h"
+
+#include "tests/infer/analytic_volume.h"
+#include "tests/support/tensor_matchers.h"
+
 #include <set>
 
 #include <gtest/gtest.h>
-
-#include "framework/infer/plane_sampling.h"
-#include "tests/infer/analytic_volume.h"
-#include "tests/support/tensor_matchers.h"
 
 namespace triptych {
 namespace {
@@ -21,11 +22,13 @@ TEST(SlicePlanes, OneThreeAndNineSetsOfDifferentPlanes) {
   std::set<std::string> names;
   for (std::size_t i = 0; i < sets.size(); ++i) {
     names.insert(sets[i].name);
-    for (std::size_t j = 0; j < i; ++j) EXPECT_LT(std::abs(sets[i].normal.dot(sets[j].normal)), 0.99) << sets[i].name;
+    for (std::size_t j = 0; j < i; ++j)
+      EXPECT_LT(std::abs(sets[i].normal.dot(sets[j].normal)), 0.99) << sets[i].name;
   }
   EXPECT_EQ(names.size(), 9U);
   EXPECT_TRUE(names.contains("pc+45p"));
-  EXPECT_EQ(testing::error_message("schema", [&] { make_plane_sets(shape, 4); }), "infer.planes: expected 1, 3 or 9, got 4");
+  EXPECT_EQ(testing::error_message("schema", [&] { make_plane_sets(shape, 4); }),
+            "infer.planes: expected 1, 3 or 9, got 4");
 }
 
 TEST(SlicePlanes, GridsAreOrthonormalAndHoldTheWholeVolume) {
@@ -36,7 +39,8 @@ TEST(SlicePlanes, GridsAreOrthonormalAndHoldTheWholeVolume) {
     EXPECT_TRUE((frame.transpose() * frame).isIdentity(1e-12)) << planes.name;
     for (int corner = 0; corner < 8; ++corner) {
       Eigen::Vector3d voxel;
-      for (int k = 0; k < 3; ++k) voxel[k] = (corner >> k & 1) != 0 ? static_cast<double>(shape[k] - 1) : 0.0;
+      for (int k = 0; k < 3; ++k)
+        voxel[k] = (corner >> k & 1) != 0 ? static_cast<double>(shape[k] - 1) : 0.0;
       const Eigen::Vector3d place = frame.transpose() * (voxel - planes.origin);
       const Eigen::Vector3d last(planes.slices - 1, planes.rows - 1, planes.columns - 1);
       EXPECT_GE(place.minCoeff(), -1e-6) << planes.name;
@@ -49,14 +53,16 @@ TEST(SlicePlanes, WindowsHoldEveryPixelInTheVolumeAndNoMore) {
   const Index3 shape{7, 9, 12};
   for (const PlaneSet& planes : make_plane_sets(shape, 9)) {
     for (std::int64_t s = 0; s < planes.slices; ++s) {
-      const SliceWindow whole{0, 0, planes.rows, planes.columns}, window = window_in_volume(planes, shape, s);
+      const SliceWindow whole{0, 0, planes.rows, planes.columns},
+          window = window_in_volume(planes, shape, s);
       const auto inside = inside_mask(planes, shape, s, whole);
       SliceWindow expected;
       for (std::int64_t i = 0; i < whole.rows; ++i) {
         for (std::int64_t j = 0; j < whole.columns; ++j) {
           if (inside[static_cast<std::size_t>(i * whole.columns + j)] == 0) continue;
           if (expected.empty()) expected = {i, j, 1, 1};
-          expected.columns = std::max(expected.column + expected.columns, j + 1) - std::min(expected.column, j);
+          expected.columns =
+              std::max(expected.column + expected.columns, j + 1) - std::min(expected.column, j);
           expected.column = std::min(expected.column, j);
           expected.rows = i - expected.row + 1;
         }
@@ -72,7 +78,8 @@ TEST(SlicePlanes, AnisotropicVoxelsAreRefusedWithAHint) {
   Geometry geometry;
   geometry.shape = {20, 20, 20};
   geometry.spacing = {0.5, 0.5, 1.0};
-  const std::string message = testing::error_message("geometry", [&] { check_isotropic(geometry); });
+  const std::string message =
+      testing::error_message("geometry", [&] { check_isotropic(geometry); });
   EXPECT_NE(message.find("0.5 x 0.5 x 1 mm"), std::string::npos) << message;
   geometry.spacing = {0.5, 0.5, 0.51};
   check_isotropic(geometry);
@@ -95,8 +102,11 @@ TEST(PlaneSampling, AlignedSlabsAreSlicesWithRepeatedEdges) {
 
 TEST(PlaneSampling, ObliqueSlicesOfALinearRampAreExactInsideAndClampedOutside) {
   const Index3 shape{8, 10, 9};
-  const at::Tensor ramp = (at::arange(8).view({-1, 1, 1}) * 2.0 + at::arange(10).view({1, -1, 1}) * 3.0 +
-                           at::arange(9).view({1, 1, -1}) * 5.0).to(at::kFloat).unsqueeze(0);
+  const at::Tensor ramp =
+      (at::arange(8).view({-1, 1, 1}) * 2.0 + at::arange(10).view({1, -1, 1}) * 3.0 +
+       at::arange(9).view({1, 1, -1}) * 5.0)
+          .to(at::kFloat)
+          .unsqueeze(0);
   for (const PlaneSet& planes : make_plane_sets(shape, 9)) {
     for (std::int64_t s = 0; s < planes.slices; ++s) {
       const SliceWindow window{0, 0, planes.rows, planes.columns};
@@ -104,8 +114,10 @@ TEST(PlaneSampling, ObliqueSlicesOfALinearRampAreExactInsideAndClampedOutside) {
       for (std::int64_t i = 0; i < planes.rows; i += 2) {
         for (std::int64_t j = 0; j < planes.columns; ++j) {
           Eigen::Vector3d at = planes.position(s, i, j);
-          for (int k = 0; k < 3; ++k) at[k] = std::clamp(at[k], 0.0, static_cast<double>(shape[k] - 1));
-          EXPECT_NEAR(slice[i][j].item<float>(), 2 * at[0] + 3 * at[1] + 5 * at[2], 1e-4) << planes.name;
+          for (int k = 0; k < 3; ++k)
+            at[k] = std::clamp(at[k], 0.0, static_cast<double>(shape[k] - 1));
+          EXPECT_NEAR(slice[i][j].item<float>(), 2 * at[0] + 3 * at[1] + 5 * at[2], 1e-4)
+              << planes.name;
         }
       }
     }

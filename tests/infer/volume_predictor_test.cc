@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/infer/volume_predictor.h"
 
-#include <gtest/gtest.h>
-
 #include "framework/core/nn.h"
 #include "framework/model/backbone.h"
+
 #include "tests/infer/analytic_volume.h"
 #include "tests/support/tensor_matchers.h"
+
+#include <gtest/gtest.h>
 
 namespace triptych {
 namespace {
@@ -16,7 +17,8 @@ using testing::stored;
 
 const std::filesystem::path kScratch = std::filesystem::temp_directory_path();
 
-/// Logits whose softmax is (1 - x, x) of the central slice; refuses sizes that are no multiples of 8.
+/// Logits whose softmax is (1 - x, x) of the central slice; refuses sizes that are no multiples
+/// of 8.
 VolumeNetwork intensity_network(std::int64_t slab) {
   VolumeNetwork network;
   network.channels = 2;
@@ -49,8 +51,12 @@ TEST(VolumePredictor, PlanesSlabsAndBlocksGiveTheVolumeBack) {
       config.planes = planes;
       config.block = {8, 8, 16};
       config.outputs = {"labels", "probabilities", "entropy", "disagreement"};
-      const FusedVolume fused = VolumePredictor(intensity_network(slab), config).predict(*input, cubic(volume), budget, kScratch).classes;
-      EXPECT_TRUE(testing::near(fused.probabilities->tensor().narrow(0, 1, 1).to(at::kFloat), volume, planes == 9 ? 0.02 : 1e-3));
+      const FusedVolume fused = VolumePredictor(intensity_network(slab), config)
+                                    .predict(*input, cubic(volume), budget, kScratch)
+                                    .classes;
+      EXPECT_TRUE(testing::near(fused.probabilities->tensor().narrow(0, 1, 1).to(at::kFloat),
+                                volume,
+                                planes == 9 ? 0.02 : 1e-3));
       const at::Tensor disagreement = plane_disagreement(fused.votes->tensor());
       EXPECT_LE(disagreement.max().item<float>(), 0.5F);
     }
@@ -72,7 +78,8 @@ TEST(VolumePredictor, ASinglePlaneSetFollowsTheConfiguredAxis) {
     config.planes = 1;
     config.axis = axis;
     VolumePredictor(network, config).predict(*input, cubic(volume), budget, kScratch);
-    EXPECT_EQ(static_cast<std::int64_t>(rows.size()), 1 + volume.size(1 + axis));  // the first call finds the kind
+    EXPECT_EQ(static_cast<std::int64_t>(rows.size()),
+              1 + volume.size(1 + axis));  // the first call finds the kind
     EXPECT_EQ(rows.back(), axis == 0 ? 24 : 16);
   }
 }
@@ -98,7 +105,9 @@ TEST(VolumePredictor, ASliceHasOnePlaneSetAndTinyVolumesArePadded) {
     for (const std::int64_t slab : {1, 0}) {
       MemoryBudget budget(1 << 20);
       const auto input = stored(volume, budget);
-      const FusedVolume fused = VolumePredictor(intensity_network(slab), {}).predict(*input, cubic(volume), budget, kScratch).classes;
+      const FusedVolume fused = VolumePredictor(intensity_network(slab), {})
+                                    .predict(*input, cubic(volume), budget, kScratch)
+                                    .classes;
       EXPECT_TRUE(at::equal(fused.labels->tensor(), (volume > 0.5).to(at::kByte)));
     }
   }
@@ -111,9 +120,14 @@ TEST(VolumePredictor, AnisotropicVolumesNeedOnePlaneSetOrResampling) {
   MemoryBudget budget(1 << 20);
   const auto input = stored(volume, budget);
   InferConfig config;
-  testing::error_message("geometry", [&] { VolumePredictor(intensity_network(1), config).predict(*input, geometry, budget, kScratch); });
+  testing::error_message("geometry", [&] {
+    VolumePredictor(intensity_network(1), config).predict(*input, geometry, budget, kScratch);
+  });
   config.planes = 1;
-  EXPECT_NE(VolumePredictor(intensity_network(1), config).predict(*input, geometry, budget, kScratch).classes.labels, nullptr);
+  EXPECT_NE(VolumePredictor(intensity_network(1), config)
+                .predict(*input, geometry, budget, kScratch)
+                .classes.labels,
+            nullptr);
 }
 
 TEST(VolumePredictor, Bfloat16LabelsAgreeWithFloat32) {
@@ -141,7 +155,10 @@ TEST(VolumePredictor, Bfloat16LabelsAgreeWithFloat32) {
     InferConfig config;
     config.precision = precision;
     config.planes = 1;
-    labels[precision[0] == 'b'] = VolumePredictor(network, config).predict(*input, cubic(volume), budget, kScratch).classes.labels->tensor().clone();
+    labels[precision[0] == 'b'] = VolumePredictor(network, config)
+                                      .predict(*input, cubic(volume), budget, kScratch)
+                                      .classes.labels->tensor()
+                                      .clone();
   }
   EXPECT_GT((labels[0] == labels[1]).to(at::kFloat).mean().item<float>(), 0.95F);
 }
@@ -169,10 +186,12 @@ TEST(VolumePredictor, ImagesAreMeansOverPlanesAndBlocks) {
         InferConfig config;
         config.planes = planes;
         config.block = {8, 8, 16};
-        const PredictedVolume predicted = VolumePredictor(doubling_network(slab), config).predict(*input, cubic(volume), budget, kScratch);
+        const PredictedVolume predicted = VolumePredictor(doubling_network(slab), config)
+                                              .predict(*input, cubic(volume), budget, kScratch);
         EXPECT_EQ(predicted.kind, Prediction::Kind::kIntensity);
         EXPECT_EQ(predicted.classes.labels, nullptr);
-        EXPECT_TRUE(testing::near(predicted.values->tensor(), expected, planes == 9 && slab != 0 ? 0.04 : 1e-5));
+        EXPECT_TRUE(testing::near(
+            predicted.values->tensor(), expected, planes == 9 && slab != 0 ? 0.04 : 1e-5));
       }
     }
   }
@@ -201,14 +220,16 @@ TEST(VolumePredictor, WholeEntriesOfSeveralRolesArePredictedInOneCall) {
   EXPECT_EQ(calls, 1);
   EXPECT_TRUE(at::equal(predicted.values->tensor(), fixed.expand({3, -1, -1, -1})));
   const auto input = stored(fixed, budget);
-  testing::error_message("model", [&] { predictor.predict(*input, cubic(fixed), budget, kScratch); });
+  testing::error_message("model",
+                         [&] { predictor.predict(*input, cubic(fixed), budget, kScratch); });
 }
 
 TEST(InferConfig, RefusesOtherPlaneCountsAndUnreadableMemory) {
   config::Node node = config::Node::map();
   node.set("planes", config::Node(4));
   node.set("memory", config::Node("lots"));
-  const std::string message = testing::error_message("schema", [&] { config::read<InferConfig>(node, "infer"); });
+  const std::string message =
+      testing::error_message("schema", [&] { config::read<InferConfig>(node, "infer"); });
   EXPECT_NE(message.find("infer.planes"), std::string::npos) << message;
   EXPECT_NE(message.find("infer.memory"), std::string::npos) << message;
 }

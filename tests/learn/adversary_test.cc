@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/adversary.h"
 
-#include <gtest/gtest.h>
-
 #include "framework/core/nn.h"
 #include "framework/learn/trainer.h"
 #include "framework/learn/training_step.h"
+
 #include "tests/learn/synthetic_experiment.h"
 #include "tests/support/tensor_matchers.h"
+
+#include <gtest/gtest.h>
 
 namespace triptych {
 namespace {
@@ -31,7 +32,8 @@ class LeastSquaresAdversary final : public Adversary {
   }
   at::Tensor own_loss(const Prediction& detached, const Batch& batch) override {
     EXPECT_FALSE(detached.value.requires_grad());
-    const at::Tensor loss = judge_(detached.value).square().mean() + (judge_(batch.at("clean").data) - 1.0).square().mean();
+    const at::Tensor loss = judge_(detached.value).square().mean() +
+                            (judge_(batch.at("clean").data) - 1.0).square().mean();
     return config_.broken ? loss * std::nan("") : loss;
   }
 
@@ -46,7 +48,8 @@ config::Node restoration() {
   return with(node, "tasks.halves.head.channels", "1");
 }
 
-config::Node with_adversary(const std::string& adversary = "{name: test_least_squares, weight: 0.5, optimizer: {lr: 0.01}}") {
+config::Node with_adversary(const std::string& adversary =
+                                "{name: test_least_squares, weight: 0.5, optimizer: {lr: 0.01}}") {
   return with(restoration(), "tasks.halves.adversary", adversary);
 }
 
@@ -54,7 +57,8 @@ config::Node with_adversary(const std::string& adversary = "{name: test_least_sq
 std::string adversary_bytes(const RunFolder& run) {
   std::string bytes;
   for (const char* part : {"adversary_halves", "adversary_halves_optimizer"}) {
-    for (const auto& [name, tensor] : read_checkpoint_part(run / "checkpoints/last", part).tensors) {
+    for (const auto& [name, tensor] :
+         read_checkpoint_part(run / "checkpoints/last", part).tensors) {
       bytes += name;
       bytes.append(static_cast<const char*>(tensor.data_ptr()), tensor.nbytes());
     }
@@ -74,7 +78,8 @@ TEST(Adversary, ResumesWithEqualBits) {
   train_to(6, whole, false);
   train_to(3, halved, false);
   train_to(6, halved, true);
-  EXPECT_EQ(weights_checksum(whole / "checkpoints/last"), weights_checksum(halved / "checkpoints/last"));
+  EXPECT_EQ(weights_checksum(whole / "checkpoints/last"),
+            weights_checksum(halved / "checkpoints/last"));
   EXPECT_EQ(adversary_bytes(whole), adversary_bytes(halved));
   EXPECT_NE(adversary_bytes(whole).find("judge.weight.exp_avg"), std::string::npos);
 }
@@ -97,15 +102,19 @@ TEST(Adversary, ItsTermReachesTheNetworkAndItsOwnLossOnlyItself) {
   OneStep without(restoration());
   OneStep weightless(with_adversary("{name: test_least_squares, weight: 0.0}"));
   OneStep weighted(with_adversary());
-  const auto gradient = [](OneStep& step) { return step.experiment.model().named_parameters()["head_halves.linear.weight"].grad(); };
+  const auto gradient = [](OneStep& step) {
+    return step.experiment.model().named_parameters()["head_halves.linear.weight"].grad();
+  };
   EXPECT_TRUE(testing::near(gradient(weightless), gradient(without), 1e-7));
   EXPECT_FALSE(testing::near(gradient(weighted), gradient(without), 1e-3));
 
   const std::shared_ptr<Adversary> adversary = weightless.experiment.tasks()[0].adversary;
   const at::Tensor own = adversary->named_parameters()["judge.weight"].grad();
   ASSERT_TRUE(own.defined());
-  const at::Tensor other = weighted.experiment.tasks()[0].adversary->named_parameters()["judge.weight"].grad();
-  EXPECT_TRUE(testing::near(own, other, 1e-7)) << "the term of the network gave the adversary a gradient";
+  const at::Tensor other =
+      weighted.experiment.tasks()[0].adversary->named_parameters()["judge.weight"].grad();
+  EXPECT_TRUE(testing::near(own, other, 1e-7))
+      << "the term of the network gave the adversary a gradient";
   std::map<std::string, double> terms;
   for (const auto& [name, value] : weighted.gradients.take_term_means()) terms[name] = value;
   EXPECT_GT(terms.at("loss/halves/adversary"), 0.0);
@@ -117,17 +126,27 @@ TEST(Adversary, ALossThatIsNotFiniteStopsTheRun) {
   Experiment experiment(with_adversary("{name: test_least_squares, broken: true}"), true);
   Trainer trainer(experiment, run.path(), nullptr);
   const std::string message = error_message("numeric", [&] { trainer.run(); });
-  EXPECT_NE(message.find("task 'halves': the adversary's own loss is not finite at step 0, items "), std::string::npos) << message;
+  EXPECT_NE(message.find("task 'halves': the adversary's own loss is not finite at step 0, items "),
+            std::string::npos)
+      << message;
 }
 
 TEST(Adversary, ItsKeysAreChecked) {
   const auto message_of = [](const std::string& adversary) {
     return error_message("schema", [&] { Experiment::check(with_adversary(adversary)); });
   };
-  EXPECT_NE(message_of("{name: test_least_square}").find("no adversary is called 'test_least_square'; did you mean"), std::string::npos);
-  EXPECT_NE(message_of("{name: test_least_squares, brokn: true}").find("unknown key 'tasks.halves.adversary.brokn'"), std::string::npos);
-  EXPECT_NE(message_of("{name: test_least_squares, optimizer: {lr: -1}}").find("'tasks.halves.adversary.optimizer.lr'"), std::string::npos);
-  EXPECT_NE(message_of("yes please").find("'tasks.halves.adversary' expects a map"), std::string::npos) << message_of("yes please");
+  EXPECT_NE(message_of("{name: test_least_square}")
+                .find("no adversary is called 'test_least_square'; did you mean"),
+            std::string::npos);
+  EXPECT_NE(message_of("{name: test_least_squares, brokn: true}")
+                .find("unknown key 'tasks.halves.adversary.brokn'"),
+            std::string::npos);
+  EXPECT_NE(message_of("{name: test_least_squares, optimizer: {lr: -1}}")
+                .find("'tasks.halves.adversary.optimizer.lr'"),
+            std::string::npos);
+  EXPECT_NE(message_of("yes please").find("'tasks.halves.adversary' expects a map"),
+            std::string::npos)
+      << message_of("yes please");
 }
 
 }  // namespace

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/checkpoint.h"
 
+#include "framework/core/file.h"
+
+#include "tests/learn/synthetic_experiment.h"
+#include "tests/support/tensor_matchers.h"
+
 #include <cmath>
 #include <limits>
 
 #include <gtest/gtest.h>
 #include <torch/nn.h>
-
-#include "framework/core/file.h"
-#include "tests/learn/synthetic_experiment.h"
-#include "tests/support/tensor_matchers.h"
 
 namespace triptych {
 namespace {
@@ -36,7 +37,10 @@ void write(const fs::path& folder, std::int64_t step, int inputs = 2) {
   torch::manual_seed(static_cast<std::uint64_t>(step));
   TrainState state = some_state();
   state.step = step;
-  write_checkpoint(folder, {{"model", module_tensors(*torch::nn::Linear(inputs, 3), "")}, {"optimizer", {{"x.step", torch::ones({1})}}}}, state);
+  write_checkpoint(folder,
+                   {{"model", module_tensors(*torch::nn::Linear(inputs, 3), "")},
+                    {"optimizer", {{"x.step", torch::ones({1})}}}},
+                   state);
 }
 
 TEST(Checkpoint, StateComesBackExactly) {
@@ -53,7 +57,8 @@ TEST(Checkpoint, StateComesBackExactly) {
   EXPECT_EQ(read.channels, state.channels);
   ASSERT_EQ(read.classes.at("organs").size(), 3);
   EXPECT_EQ(read.classes.at("organs").classes[1].name, "yes");
-  EXPECT_EQ(read.classes.at("organs").classes[2].color, state.classes.at("organs").classes[2].color);
+  EXPECT_EQ(read.classes.at("organs").classes[2].color,
+            state.classes.at("organs").classes[2].color);
 }
 
 TEST(Checkpoint, ModuleComesBackWithBuffers) {
@@ -68,17 +73,26 @@ TEST(Checkpoint, ModuleComesBackWithBuffers) {
 TEST(Checkpoint, OfAnotherModelIsRefusedAndChangesNothing) {
   torch::nn::Linear module(2, 3);
   const at::Tensor before = module->bias.detach().clone();
-  const SafeTensors saved{{{"weight", torch::zeros({5, 2})}, {"bias", torch::zeros({3})}, {"head.scale", torch::zeros({1})}}, {}};
-  const std::string message = error_message("model", [&] { load_module(*module, saved, "", "run/last"); });
-  EXPECT_EQ(message, "run/last: the weights do not fit the model: unknown head.scale; of another shape weight [5, 2] instead of [3, 2]");
+  const SafeTensors saved{{{"weight", torch::zeros({5, 2})},
+                           {"bias", torch::zeros({3})},
+                           {"head.scale", torch::zeros({1})}},
+                          {}};
+  const std::string message =
+      error_message("model", [&] { load_module(*module, saved, "", "run/last"); });
+  EXPECT_EQ(message,
+            "run/last: the weights do not fit the model: unknown head.scale; of another shape "
+            "weight [5, 2] instead of [3, 2]");
   EXPECT_TRUE(at::equal(module->bias, before));
 }
 
 TEST(Checkpoint, ListsAtMostFiveOfManyFaults) {
   torch::nn::Sequential many;
   for (int i = 0; i < 4; ++i) many->push_back(torch::nn::Linear(1, 1));
-  const std::string message = error_message("model", [&] { load_module(*many, SafeTensors{}, "", "x"); });
-  EXPECT_NE(message.find("missing 0.weight, 0.bias, 1.weight, 1.bias, 2.weight and 3 more"), std::string::npos) << message;
+  const std::string message =
+      error_message("model", [&] { load_module(*many, SafeTensors{}, "", "x"); });
+  EXPECT_NE(message.find("missing 0.weight, 0.bias, 1.weight, 1.bias, 2.weight and 3 more"),
+            std::string::npos)
+      << message;
 }
 
 TEST(Checkpoint, ReplacesThePreviousOneAndLeavesNothingBeside) {
@@ -121,7 +135,8 @@ TEST(Checkpoint, DamagedStateIsNamed) {
   write(run / "last", 1);
   write_file_atomically(run / "last/state.yaml", "format: 1\nstep: many\n");
   const std::string message = error_message("io", [&] { read_train_state(run / "last"); });
-  EXPECT_NE(message.find("state.yaml: is no state of a training run"), std::string::npos) << message;
+  EXPECT_NE(message.find("state.yaml: is no state of a training run"), std::string::npos)
+      << message;
   fs::resize_file(run / "last/model.safetensors", 20);
   error_message("io", [&] { read_model_state(run / "last"); });
 }

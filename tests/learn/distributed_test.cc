@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/core/distributed.h"
 
+#include "framework/core/nn.h"
+#include "framework/learn/trainer.h"
+
+#include "tests/learn/synthetic_experiment.h"
+#include "tests/support/tensor_matchers.h"
+
 #include <array>
 #include <barrier>
 #include <exception>
@@ -8,11 +14,6 @@
 #include <thread>
 
 #include <gtest/gtest.h>
-
-#include "framework/core/nn.h"
-#include "framework/learn/trainer.h"
-#include "tests/learn/synthetic_experiment.h"
-#include "tests/support/tensor_matchers.h"
 
 namespace triptych {
 namespace {
@@ -44,7 +45,8 @@ class ThreadContext final : public DistributedContext {
     meeting_.tensors[rank_] = tensors;
     meeting_.barrier.arrive_and_wait();
     std::vector<at::Tensor> means;
-    for (std::size_t i = 0; i < tensors.size(); ++i) means.push_back((meeting_.tensors[0].at(i) + meeting_.tensors[1].at(i)) / kRanks);
+    for (std::size_t i = 0; i < tensors.size(); ++i)
+      means.push_back((meeting_.tensors[0].at(i) + meeting_.tensors[1].at(i)) / kRanks);
     meeting_.barrier.arrive_and_wait();
     for (std::size_t i = 0; i < tensors.size(); ++i) tensors[i].copy_(means[i]);
   }
@@ -86,7 +88,8 @@ struct TwoRanks {
   /// Largest difference of a tensor between the ranks' models.
   double disagreement() {
     double largest = 0.0;
-    const NamedTensors first = module_tensors(experiments[0]->model(), ""), second = module_tensors(experiments[1]->model(), "");
+    const NamedTensors first = module_tensors(experiments[0]->model(), ""),
+                       second = module_tensors(experiments[1]->model(), "");
     for (std::size_t i = 0; i < first.size(); ++i) {
       largest = std::max(largest, (first[i].second - second[i].second).abs().max().item<double>());
     }
@@ -103,7 +106,8 @@ TEST(Distributed, GradientsThatARankLacksCountAsZeroUnlessAllLackThem) {
   std::array<NamedTensors, kRanks> parameters;
   std::vector<std::thread> threads;
   for (std::size_t rank = 0; rank < kRanks; ++rank) {
-    for (const char* name : {"both", "one", "none"}) parameters[rank].emplace_back(name, torch::zeros({2}));
+    for (const char* name : {"both", "one", "none"})
+      parameters[rank].emplace_back(name, torch::zeros({2}));
     parameters[rank][0].second.mutable_grad() = torch::full({2}, rank == 0 ? 1.0 : 3.0);
     if (rank == 1) parameters[rank][1].second.mutable_grad() = torch::full({2}, 8.0);
     threads.emplace_back([&, rank] {
@@ -139,21 +143,29 @@ TEST(Distributed, TwoRanksTrainAsOneWithTheWholeBatch) {
     both.train();
     EXPECT_EQ(both.steps, (std::array<std::int64_t, kRanks>{8, 8}));
     EXPECT_EQ(both.disagreement(), 0.0);
-    const NamedTensors one = module_tensors(experiment.model(), ""), two = module_tensors(both.experiments[0]->model(), "");
-    for (std::size_t i = 0; i < one.size(); ++i) EXPECT_TRUE(near(two[i].second, one[i].second, 1e-5)) << one[i].first;
+    const NamedTensors one = module_tensors(experiment.model(), ""),
+                       two = module_tensors(both.experiments[0]->model(), "");
+    for (std::size_t i = 0; i < one.size(); ++i)
+      EXPECT_TRUE(near(two[i].second, one[i].second, 1e-5)) << one[i].first;
   }
 }
 
 TEST(Distributed, RanksAgreeWhereATaskIsMissingOnOne) {
-  for (const char* weighting : {"{name: test_sum}", "{name: test_sum, jacobian: true}", "{name: test_sum, trainable: true}",
+  for (const char* weighting : {"{name: test_sum}",
+                                "{name: test_sum, jacobian: true}",
+                                "{name: test_sum, trainable: true}",
                                 "{name: test_sum, reads_values: true}"}) {
-    config::Node node = with(with(two_tasks(), "datasets.blocks.without_clean", "1"), "weighting", weighting);
-    for (const char* task : {"halves", "noise"}) node = with(node, std::string("tasks.") + task + ".batch_size", "2");
+    config::Node node =
+        with(with(two_tasks(), "datasets.blocks.without_clean", "1"), "weighting", weighting);
+    for (const char* task : {"halves", "noise"})
+      node = with(node, std::string("tasks.") + task + ".batch_size", "2");
     TwoRanks both(node);
     both.train();
     EXPECT_EQ(both.steps, (std::array<std::int64_t, kRanks>{8, 8})) << weighting;
     EXPECT_EQ(both.disagreement(), 0.0) << weighting;
-    EXPECT_EQ(both.experiments[0]->weighting().current_weights(), both.experiments[1]->weighting().current_weights()) << weighting;
+    EXPECT_EQ(both.experiments[0]->weighting().current_weights(),
+              both.experiments[1]->weighting().current_weights())
+        << weighting;
   }
 }
 
@@ -163,7 +175,8 @@ TEST(Distributed, BothRanksStopWhenOneFails) {
   for (const std::exception_ptr& fault : both.faults) {
     ASSERT_TRUE(fault);
     const std::string message = error_message("numeric", [&] { std::rethrow_exception(fault); });
-    EXPECT_TRUE(message.find("is NaN at step") != std::string::npos || message.find("not finite on another rank") != std::string::npos);
+    EXPECT_TRUE(message.find("is NaN at step") != std::string::npos ||
+                message.find("not finite on another rank") != std::string::npos);
   }
 }
 
@@ -175,7 +188,8 @@ TEST(Distributed, ResumesFromTheCheckpointOfTheFirstRank) {
   halved.train();
   for (auto& experiment : halved.experiments) experiment = std::make_unique<Experiment>(node, true);
   halved.train(true);
-  EXPECT_EQ(weights_checksum(whole.run / "checkpoints/last"), weights_checksum(halved.run / "checkpoints/last"));
+  EXPECT_EQ(weights_checksum(whole.run / "checkpoints/last"),
+            weights_checksum(halved.run / "checkpoints/last"));
 }
 
 TEST(Distributed, ABatchThatCannotBeSharedIsRefused) {

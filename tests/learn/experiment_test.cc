@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/experiment.h"
 
-#include <gtest/gtest.h>
-
 #include "framework/learn/batch_padding.h"
 #include "framework/learn/experiment_check.h"
 #include "framework/learn/task_groups.h"
+
 #include "tests/learn/synthetic_experiment.h"
 #include "tests/support/tensor_matchers.h"
+
+#include <gtest/gtest.h>
 
 namespace triptych {
 namespace {
@@ -45,11 +46,14 @@ TEST(ExperimentCheck, FindsEverythingAtOnce) {
   expect_contains(message, "unknown key 'bakbone'; did you mean 'backbone'?");
   expect_contains(message, "unknown key 'datasets.blocks.trains'; did you mean 'train'?");
   expect_contains(message, "'tasks.halves.head.channels' must be >= 1");
-  expect_contains(message, "'tasks.halves.dataset' names 'block', which is not under 'datasets'; did you mean 'blocks'?");
+  expect_contains(message,
+                  "'tasks.halves.dataset' names 'block', which is not under 'datasets'; did you "
+                  "mean 'blocks'?");
   expect_contains(message, "no backbone is called 'test_tinny'; did you mean 'test_tiny'?");
   expect_contains(message, "'schedule.patience' expects an integer");
   expect_contains(message, "'trainer.precision'");
-  expect_contains(message, "'trainer.monitor' expects auto, loss/val or <task>/<metric>, got 'halfs/accuracy'");
+  expect_contains(
+      message, "'trainer.monitor' expects auto, loss/val or <task>/<metric>, got 'halfs/accuracy'");
   expect_contains(message, "'tasks.halves.transforms[0]'");
 }
 
@@ -58,7 +62,9 @@ TEST(ExperimentCheck, OffersTheKeysOfFrameworkAndTaskForAStrangeOne) {
   node.set_path("tasks.halves.batch_sise", config::Node(2));
   node.set_path("tasks.halves.pictur", config::Node("x"));
   const std::string message = check_message(node);
-  expect_contains(message, "unknown key 'tasks.halves.batch_sise'; did you mean 'batch_size'? Known keys: picture, name, dataset");
+  expect_contains(message,
+                  "unknown key 'tasks.halves.batch_sise'; did you mean 'batch_size'? Known keys: "
+                  "picture, name, dataset");
   expect_contains(message, "unknown key 'tasks.halves.pictur'; did you mean 'picture'?");
   EXPECT_EQ(std::count(message.begin(), message.end(), '\n'), 1) << message;
 }
@@ -76,12 +82,20 @@ TEST(ExperimentCheck, RefusesTasksThatReadFromOneAnother) {
   EXPECT_EQ(Experiment(node, true).tasks()[0].key, "noise");
   node.set_path("tasks.noise.reads_from", config::parse_yaml("[halves]", "r.yaml"));
   expect_contains(check_message(node), "'tasks': halves, noise read from one another in a circle");
-  expect_contains(check_message(with(node, "tasks.noise.reads_from", "[other]")), "'tasks.noise.reads_from' names 'other'");
+  expect_contains(check_message(with(node, "tasks.noise.reads_from", "[other]")),
+                  "'tasks.noise.reads_from' names 'other'");
 }
 
 TEST(ExperimentCheck, MissingPartsAreNamed) {
-  const std::string message = check_message(config::parse_yaml("{seed: -1, tasks: {a: {}}}", "bare.yaml"));
-  for (const char* key : {"datasets", "backbone", "sharing", "weighting", "schedule", "tasks.a.dataset", "tasks.a.head"}) {
+  const std::string message =
+      check_message(config::parse_yaml("{seed: -1, tasks: {a: {}}}", "bare.yaml"));
+  for (const char* key : {"datasets",
+                          "backbone",
+                          "sharing",
+                          "weighting",
+                          "schedule",
+                          "tasks.a.dataset",
+                          "tasks.a.head"}) {
     expect_contains(message, fmt::format("missing required '{}'", key));
   }
   expect_contains(message, "'seed' must be >= 0");
@@ -89,7 +103,8 @@ TEST(ExperimentCheck, MissingPartsAreNamed) {
 }
 
 TEST(Experiment, EqualSeedsGiveEqualWeights) {
-  Experiment first(one_task(), true), second(one_task(), true), other(with(one_task(), "seed", "4"), true);
+  Experiment first(one_task(), true), second(one_task(), true),
+      other(with(one_task(), "seed", "4"), true);
   const auto weights = [](Experiment& experiment) { return experiment.model().parameters()[0]; };
   EXPECT_TRUE(at::equal(weights(first), weights(second)));
   EXPECT_FALSE(at::equal(weights(first), weights(other)));
@@ -101,13 +116,15 @@ TEST(Experiment, BuildsTasksWithTheirClassesAndHeadChannels) {
   EXPECT_EQ(experiment.task("halves").task->context().head_channels, 2);
   EXPECT_EQ(experiment.task("noise").task->context().head_channels, 1);
   EXPECT_EQ(experiment.channels(), (std::map<std::string, std::int64_t>{{"xray", 1}}));
-  expect_contains(error_message("usage", [&] { experiment.task("halvs"); }), "did you mean 'halves'?");
+  expect_contains(error_message("usage", [&] { experiment.task("halvs"); }),
+                  "did you mean 'halves'?");
 }
 
 TEST(Experiment, NamesAnEntryThatTheDataSetLacks) {
   const config::Node node = with(one_task(), "tasks.halves.picture", "pictures");
   expect_contains(error_message("schema", [&] { Experiment(node, true); }),
-                  "tasks.halves: role 'image' reads the entry 'pictures', which data set 'blocks' lacks; did you mean 'picture'?");
+                  "tasks.halves: role 'image' reads the entry 'pictures', which data set 'blocks' "
+                  "lacks; did you mean 'picture'?");
 }
 
 TEST(Experiment, StandsWithoutItsDataSetWhereACheckpointKnowsTheClasses) {
@@ -118,12 +135,14 @@ TEST(Experiment, StandsWithoutItsDataSetWhereACheckpointKnowsTheClasses) {
   Experiment experiment(node, false, &trained);
   EXPECT_EQ(experiment.task("halves").task->context().classes.size(), 2);
   EXPECT_EQ(experiment.task("halves").dataset, nullptr);
-  expect_contains(error_message("data", [&] { experiment.dataset("blocks"); }), "blocks: cannot be opened");
+  expect_contains(error_message("data", [&] { experiment.dataset("blocks"); }),
+                  "blocks: cannot be opened");
 }
 
 TEST(Experiment, RefusesASlabThatTheBackboneDoesNotTake) {
   const config::Node node = with(one_task(), "tasks.halves.sampling.slab", "3");
-  expect_contains(error_message("schema", [&] { Experiment(node, true); }), "tasks.halves.sampling.slab: the backbone takes slabs of 1");
+  expect_contains(error_message("schema", [&] { Experiment(node, true); }),
+                  "tasks.halves.sampling.slab: the backbone takes slabs of 1");
 }
 
 TEST(TaskGroups, TasksWithEqualItemsShareABatch) {
@@ -133,7 +152,8 @@ TEST(TaskGroups, TasksWithEqualItemsShareABatch) {
   EXPECT_EQ(groups[0].tasks.size(), 2U);
   std::map<std::string, bool> required;
   for (const RoleBinding& role : groups[0].source.roles) required[role.role] = role.required;
-  EXPECT_EQ(required, (std::map<std::string, bool>{{"image", true}, {"label", false}, {"clean", false}}));
+  EXPECT_EQ(required,
+            (std::map<std::string, bool>{{"image", true}, {"label", false}, {"clean", false}}));
 }
 
 TEST(TaskGroups, DifferentBatchesOrRolesSeparateTasks) {
@@ -147,12 +167,15 @@ TEST(TaskGroups, DifferentBatchesOrRolesSeparateTasks) {
 }
 
 TEST(TaskGroups, ATaskReadsFromOneOfItsOwnBatchOnly) {
-  config::Node node = with(two_tasks(), "tasks.noise.head", "{name: test_following, source: halves}");
+  config::Node node =
+      with(two_tasks(), "tasks.noise.head", "{name: test_following, source: halves}");
   node = with(node, "tasks.noise.reads_from", "[halves]");
   EXPECT_NO_THROW(Experiment::check(node));
   for (const char* key : {"batch_size", "validation_items"}) {
     const std::string message = check_message(with(node, std::string("tasks.noise.") + key, "5"));
-    expect_contains(message, "'tasks.noise.reads_from' names 'halves', whose batches are others; give 'noise' and 'halves' equal");
+    expect_contains(message,
+                    "'tasks.noise.reads_from' names 'halves', whose batches are others; give "
+                    "'noise' and 'halves' equal");
   }
   Experiment apart(with(with(node, "tasks.noise.picture", "photo"), "stems", "convolution"), true);
   expect_contains(error_message("schema", [&] { make_task_groups(apart, Phase::kTraining); }),
@@ -161,7 +184,8 @@ TEST(TaskGroups, ATaskReadsFromOneOfItsOwnBatchOnly) {
 
 TEST(TaskGroups, AnEmptySplitIsAnErrorInTrainingOnly) {
   Experiment untrained(with(one_task(), "datasets.blocks.train", "0"), true);
-  expect_contains(error_message("data", [&] { make_task_groups(untrained, Phase::kTraining); }), "no sample in its split 'train'");
+  expect_contains(error_message("data", [&] { make_task_groups(untrained, Phase::kTraining); }),
+                  "no sample in its split 'train'");
   Experiment unchecked(with(one_task(), "datasets.blocks.validation", "0"), true);
   EXPECT_TRUE(make_task_groups(unchecked, Phase::kValidation).empty());
 }

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/label_metrics.h"
 
+#include "tests/support/tensor_matchers.h"
+
 #include <cmath>
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "tests/support/tensor_matchers.h"
-
 namespace triptych {
 namespace {
 
-at::Tensor labels(std::initializer_list<std::int64_t> values) { return at::tensor(std::vector<std::int64_t>(values)); }
+at::Tensor labels(std::initializer_list<std::int64_t> values) {
+  return at::tensor(std::vector<std::int64_t>(values));
+}
 
 TEST(ConfusionMatrix, GivesTheTextbookValues) {
   ConfusionMatrix matrix(3);
@@ -44,7 +46,9 @@ TEST(ConfusionMatrix, CountsMoreVoxelsThanItConvertsAtATime) {
 
 TEST(ConfusionMatrix, RefusesLabelsOutOfRange) {
   ConfusionMatrix matrix(2);
-  EXPECT_NE(testing::error_message("data", [&] { matrix.add(labels({2}), labels({0})); }).find("expected labels 0 to 1"), std::string::npos);
+  EXPECT_NE(testing::error_message("data", [&] { matrix.add(labels({2}), labels({0})); })
+                .find("expected labels 0 to 1"),
+            std::string::npos);
 }
 
 TEST(ConfusionMatrix, StatesTheTrivialPredictorsJaccard) {
@@ -85,15 +89,22 @@ TEST(SurfaceDistance, MatchesBruteForceOnRandomMasks) {
   geometry.spacing = {0.7, 1.1, 1.9};
   const at::Tensor a = at::rand({6, 7, 8}) > 0.8;
   const at::Tensor b = at::rand({6, 7, 8}) > 0.8;
-  const auto points = [&](const at::Tensor& mask) {  // nearly every voxel of a sparse mask is a surface voxel
-    const at::Tensor scale = at::tensor({1.9, 1.1, 0.7}, at::kDouble);
-    at::Tensor inner = mask.clone();
-    for (int axis = 0; axis < 3; ++axis) {
-      const at::Tensor padded = at::constant_pad_nd(mask, axis == 2 ? std::vector<std::int64_t>{1, 1} : axis == 1 ? std::vector<std::int64_t>{0, 0, 1, 1} : std::vector<std::int64_t>{0, 0, 0, 0, 1, 1}, false);
-      inner = inner.logical_and(padded.narrow(axis, 0, mask.size(axis))).logical_and(padded.narrow(axis, 2, mask.size(axis)));
-    }
-    return mask.logical_and(inner.logical_not()).nonzero().to(at::kDouble) * scale;
-  };
+  const auto points =
+      [&](const at::Tensor& mask) {  // nearly every voxel of a sparse mask is a surface voxel
+        const at::Tensor scale = at::tensor({1.9, 1.1, 0.7}, at::kDouble);
+        at::Tensor inner = mask.clone();
+        for (int axis = 0; axis < 3; ++axis) {
+          const at::Tensor padded =
+              at::constant_pad_nd(mask,
+                                  axis == 2   ? std::vector<std::int64_t>{1, 1}
+                                  : axis == 1 ? std::vector<std::int64_t>{0, 0, 1, 1}
+                                              : std::vector<std::int64_t>{0, 0, 0, 0, 1, 1},
+                                  false);
+          inner = inner.logical_and(padded.narrow(axis, 0, mask.size(axis)))
+                      .logical_and(padded.narrow(axis, 2, mask.size(axis)));
+        }
+        return mask.logical_and(inner.logical_not()).nonzero().to(at::kDouble) * scale;
+      };
   const at::Tensor distances = at::cdist(points(a), points(b));
   const at::Tensor pooled = at::cat({std::get<0>(distances.min(1)), std::get<0>(distances.min(0))});
   EXPECT_NEAR(surface_distance(a, b, geometry).average, pooled.mean().item<double>(), 1e-5);

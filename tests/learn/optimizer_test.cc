@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/optimizer.h"
 
+#include "tests/support/tensor_matchers.h"
+
 #include <gtest/gtest.h>
 #include <torch/optim.h>
 #include <torch/types.h>
-
-#include "tests/support/tensor_matchers.h"
 
 namespace triptych {
 namespace {
@@ -16,9 +16,10 @@ using testing::near;
 /// Parameters of several shapes, one of them channels-last, equal for every call.
 NamedTensors make_parameters(at::ScalarType type) {
   torch::manual_seed(7);
-  NamedTensors parameters = {{"weight", torch::randn({4, 3, 3, 3}).to(type).contiguous(at::MemoryFormat::ChannelsLast)},
-                             {"bias", torch::randn({4}).to(type)},
-                             {"scale", torch::randn({}).to(type)}};
+  NamedTensors parameters = {
+      {"weight", torch::randn({4, 3, 3, 3}).to(type).contiguous(at::MemoryFormat::ChannelsLast)},
+      {"bias", torch::randn({4}).to(type)},
+      {"scale", torch::randn({}).to(type)}};
   for (auto& [name, tensor] : parameters) tensor.set_requires_grad(true);
   return parameters;
 }
@@ -32,13 +33,16 @@ std::vector<at::Tensor> tensors_of(const NamedTensors& named) {
 /// Gradients of a quartic bowl, so that every step has new ones.
 void set_gradients(const NamedTensors& parameters) {
   at::Tensor loss = torch::zeros({}, parameters[0].second.options().requires_grad(false));
-  for (const auto& [name, tensor] : parameters) loss = loss + ((tensor - 0.3).pow(4)).sum() + tensor.sum() * 0.1;
+  for (const auto& [name, tensor] : parameters)
+    loss = loss + ((tensor - 0.3).pow(4)).sum() + tensor.sum() * 0.1;
   loss.backward();
 }
 
 /// Twenty steps of ours and of LibTorch's `Reference` from equal starts.
 template <class Reference, class Options>
-void expect_equal_paths(const OptimizerConfig& config, const Options& options, at::ScalarType type) {
+void expect_equal_paths(const OptimizerConfig& config,
+                        const Options& options,
+                        at::ScalarType type) {
   const NamedTensors ours = make_parameters(type);
   const NamedTensors theirs = make_parameters(type);
   Optimizer optimizer(config, ours);
@@ -52,26 +56,36 @@ void expect_equal_paths(const OptimizerConfig& config, const Options& options, a
     reference.step();
   }
   for (std::size_t i = 0; i < ours.size(); ++i) {
-    EXPECT_TRUE(near(ours[i].second.detach(), theirs[i].second.detach(), 1e-6, 3e-7)) << ours[i].first;
+    EXPECT_TRUE(near(ours[i].second.detach(), theirs[i].second.detach(), 1e-6, 3e-7))
+        << ours[i].first;
   }
 }
 
-class OptimizerOfType : public ::testing::TestWithParam<at::ScalarType> {};  // float: plain loops, double: lists of tensors
+class OptimizerOfType : public ::testing::TestWithParam<at::ScalarType> {
+};  // float: plain loops, double: lists of tensors
 
 TEST_P(OptimizerOfType, AdamWalksAsLibTorchs) {
   OptimizerConfig config{.name = "adam", .lr = 1e-2, .weight_decay = 0.02};
-  expect_equal_paths<torch::optim::Adam>(config, torch::optim::AdamOptions(1e-2).weight_decay(0.02), GetParam());
+  expect_equal_paths<torch::optim::Adam>(
+      config, torch::optim::AdamOptions(1e-2).weight_decay(0.02), GetParam());
 }
 
 TEST_P(OptimizerOfType, AdamWWalksAsLibTorchs) {
   OptimizerConfig config{.name = "adamw", .lr = 1e-2, .weight_decay = 0.02};
-  expect_equal_paths<torch::optim::AdamW>(config, torch::optim::AdamWOptions(1e-2).weight_decay(0.02), GetParam());
+  expect_equal_paths<torch::optim::AdamW>(
+      config, torch::optim::AdamWOptions(1e-2).weight_decay(0.02), GetParam());
 }
 
 TEST_P(OptimizerOfType, SgdWalksAsLibTorchs) {
   for (const double momentum : {0.0, 0.9}) {
-    OptimizerConfig config{.name = "sgd", .lr = 1e-3, .weight_decay = 0.02, .momentum = momentum, .nesterov = momentum > 0.0};
-    const auto options = torch::optim::SGDOptions(1e-3).weight_decay(0.02).momentum(momentum).nesterov(momentum > 0.0);
+    OptimizerConfig config{.name = "sgd",
+                           .lr = 1e-3,
+                           .weight_decay = 0.02,
+                           .momentum = momentum,
+                           .nesterov = momentum > 0.0};
+    const auto options =
+        torch::optim::SGDOptions(1e-3).weight_decay(0.02).momentum(momentum).nesterov(momentum >
+                                                                                      0.0);
     expect_equal_paths<torch::optim::SGD>(config, options, GetParam());
   }
 }
@@ -104,13 +118,15 @@ TEST(Optimizer, GoesOnFromASavedStateWithEqualBits) {
         interrupted = std::make_unique<Optimizer>(config, parts);
         interrupted->load(saved);
       }
-      for (auto [optimizer, parameters] : {std::pair(&uninterrupted, &whole), std::pair(interrupted.get(), &parts)}) {
+      for (auto [optimizer, parameters] :
+           {std::pair(&uninterrupted, &whole), std::pair(interrupted.get(), &parts)}) {
         optimizer->zero_grad();
         set_gradients(*parameters);
         optimizer->step(0.5);
       }
     }
-    for (std::size_t i = 0; i < whole.size(); ++i) EXPECT_TRUE(at::equal(whole[i].second, parts[i].second)) << name;
+    for (std::size_t i = 0; i < whole.size(); ++i)
+      EXPECT_TRUE(at::equal(whole[i].second, parts[i].second)) << name;
   }
 }
 
@@ -151,7 +167,8 @@ TEST(Optimizer, RatesScaleTheLearningRateByTheLongestBeginning) {
     const std::vector<double> factors = {1.0, 0.0, 10.0};
     for (std::size_t i = 0; i < start.size(); ++i) {
       const at::Tensor step = (plain[i].second - start[i].second).detach();
-      EXPECT_TRUE(near((scaled[i].second - start[i].second).detach(), factors[i] * step, 1e-6)) << start[i].first;
+      EXPECT_TRUE(near((scaled[i].second - start[i].second).detach(), factors[i] * step, 1e-6))
+          << start[i].first;
     }
   }
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/schedule.h"
 
-#include <gtest/gtest.h>
-
 #include "framework/config/yaml_reader.h"
+
 #include "tests/support/tensor_matchers.h"
+
+#include <gtest/gtest.h>
 
 namespace triptych {
 namespace {
@@ -33,7 +34,7 @@ TEST(Schedule, CosineFallsFromOneToItsEnd) {
 TEST(Schedule, PolynomialFollowsItsPower) {
   const auto schedule = make("{name: polynomial}", 1000);
   EXPECT_DOUBLE_EQ(schedule->factor(0), 1.0);
-  EXPECT_NEAR(schedule->factor(500), 0.5358867312681466, 1e-12);  // 0.5^0.9
+  EXPECT_NEAR(schedule->factor(500), 0.5358867312681466, 1e-12);   // 0.5^0.9
   EXPECT_NEAR(schedule->factor(900), 0.12589254117941673, 1e-12);  // 0.1^0.9
   EXPECT_DOUBLE_EQ(schedule->factor(1000), 0.0);
 }

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tiny components of every kind, so that the tests of training depend on none that ships.
-#include <cmath>
-#include <limits>
-
 #include "framework/core/nn.h"
 #include "framework/core/random.h"
 #include "framework/learn/schedule.h"
@@ -11,6 +8,9 @@
 #include "framework/model/backbone.h"
 #include "framework/model/head.h"
 #include "framework/model/sharing.h"
+
+#include <cmath>
+#include <limits>
 
 namespace triptych {
 namespace {
@@ -46,9 +46,11 @@ class BlocksDataset final : public Dataset {
       spec.entries.push_back({"picture", EntryKind::kIntensity, "xray", "world", "", 1, geometry});
       spec.entries.push_back({"photo", EntryKind::kIntensity, "photo", "world", "", 3, geometry});
       const bool labelled = config.without_label < 0 || i < config.without_label;
-      if (labelled) spec.entries.push_back({"label", EntryKind::kLabel, "", "world", "", 1, geometry});
+      if (labelled)
+        spec.entries.push_back({"label", EntryKind::kLabel, "", "world", "", 1, geometry});
       const bool clean = config.without_clean < 0 || i < config.without_clean;
-      if (clean) spec.entries.push_back({"clean", EntryKind::kIntensity, "xray", "world", "", 1, geometry});
+      if (clean)
+        spec.entries.push_back({"clean", EntryKind::kIntensity, "xray", "world", "", 1, geometry});
       samples_.push_back(spec);
     }
   }
@@ -78,7 +80,8 @@ class BlocksDataset final : public Dataset {
       if (name != "clean") add_noise(entry.data, sample);
       if (name == "photo") entry.data = entry.data.repeat({3, 1, 1, 1});
     }
-    for (int axis = 0; axis < 3; ++axis) entry.data = entry.data.narrow(1 + axis, region.start[axis], region.size[axis]);
+    for (int axis = 0; axis < 3; ++axis)
+      entry.data = entry.data.narrow(1 + axis, region.start[axis], region.size[axis]);
     entry.data = entry.data.contiguous();
     return entry;
   }
@@ -88,8 +91,10 @@ class BlocksDataset final : public Dataset {
   void add_noise(at::Tensor& image, std::size_t sample) const {
     RandomStream random(1, {sample});
     float* values = image.data_ptr<float>();
-    for (std::int64_t i = 0; i < image.numel(); ++i) values[i] += static_cast<float>(0.3 * random.normal());
-    if (static_cast<std::int64_t>(sample) == config_.nan_sample) image.fill_(std::numeric_limits<float>::quiet_NaN());
+    for (std::int64_t i = 0; i < image.numel(); ++i)
+      values[i] += static_cast<float>(0.3 * random.normal());
+    if (static_cast<std::int64_t>(sample) == config_.nan_sample)
+      image.fill_(std::numeric_limits<float>::quiet_NaN());
   }
 
   Config config_;
@@ -107,7 +112,9 @@ class TinyBackbone final : public Backbone {
   };
   TinyBackbone(const Config& config, const BackboneInput& input)
       : config_(config),
-        convolution_(register_module("convolution", torch::nn::Conv3d(torch::nn::Conv3dOptions(input.channels, 4, 3).padding(1)))),
+        convolution_(register_module(
+            "convolution",
+            torch::nn::Conv3d(torch::nn::Conv3dOptions(input.channels, 4, 3).padding(1)))),
         norm_(register_module("norm", torch::nn::BatchNorm3d(4))) {}
   const std::vector<StageSpec>& stages() const override { return stages_; }
   void run_stage(std::size_t, Activations& a) override {
@@ -134,7 +141,8 @@ class OneColumn final : public Sharing {
   };
   OneColumn(const Config&, const std::vector<std::string>&, const BackboneFactory& make)
       : column_(register_module("column", make())) {}
-  std::map<std::string, FeaturePyramid> forward(const at::Tensor& image, const std::vector<std::string>& tasks) override {
+  std::map<std::string, FeaturePyramid> forward(const at::Tensor& image,
+                                                const std::vector<std::string>& tasks) override {
     const FeaturePyramid pyramid = column_->forward(image);
     std::map<std::string, FeaturePyramid> pyramids;
     for (const std::string& task : tasks) pyramids.emplace(task, pyramid);
@@ -162,9 +170,12 @@ class LinearHead final : public Head {
     }
   };
   LinearHead(const Config& config, const PyramidSpec& in)
-      : config_(config), linear_(register_module("linear", torch::nn::Conv3d(in.level(0).channels, config.channels, 1))) {}
+      : config_(config),
+        linear_(register_module("linear",
+                                torch::nn::Conv3d(in.level(0).channels, config.channels, 1))) {}
   Prediction forward(HeadInputs& inputs) override {
-    const at::Tensor value = linear_(torch::dropout(inputs.features("image").level(0), config_.dropout, is_training()));
+    const at::Tensor value =
+        linear_(torch::dropout(inputs.features("image").level(0), config_.dropout, is_training()));
     return config_.intensity ? Prediction::intensity(value) : Prediction::logits(value);
   }
   std::int64_t out_channels() const override { return config_.channels; }
@@ -184,7 +195,8 @@ class PairHead final : public Head {
   PairHead(const Config&, const PyramidSpec& in)
       : linear_(register_module("linear", torch::nn::Conv3d(2 * in.level(0).channels, 1, 1))) {}
   Prediction forward(HeadInputs& inputs) override {
-    return Prediction::intensity(linear_(torch::cat({inputs.features("image").level(0), inputs.features("clean").level(0)}, 1)));
+    return Prediction::intensity(linear_(
+        torch::cat({inputs.features("image").level(0), inputs.features("clean").level(0)}, 1)));
   }
   std::int64_t out_channels() const override { return 1; }
   std::vector<std::string> roles() const override { return {"image", "clean"}; }
@@ -249,21 +261,34 @@ class ClassifyTask final : public Task {
     std::string picture = "picture";
     void visit(auto& field) { field("picture", picture, "entry of the image"); }
   };
-  ClassifyTask(const Config& config, const TaskContext& context) : config_(config), context_(context) {}
-  std::vector<RoleBinding> roles() const override { return {{"image", config_.picture}, {"label", "label", true, true}}; }
+  ClassifyTask(const Config& config, const TaskContext& context)
+      : config_(config), context_(context) {}
+  std::vector<RoleBinding> roles() const override {
+    return {{"image", config_.picture}, {"label", "label", true, true}};
+  }
   std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const override {
     const auto options = torch::nn::functional::CrossEntropyFuncOptions().ignore_index(-1);
-    return {{"entropy", torch::nn::functional::cross_entropy(prediction.value, batch.at("label").data.squeeze(1), options)}};
+    return {{"entropy",
+             torch::nn::functional::cross_entropy(
+                 prediction.value, batch.at("label").data.squeeze(1), options)}};
   }
   std::unique_ptr<MetricAccumulator> metrics() const override {
-    return std::make_unique<MeanMetric>("accuracy", Direction::kHigherIsBetter, [](const Prediction& p, const Batch& b) {
-      const at::Tensor label = b.at("label").data.squeeze(1);
-      return p.value.argmax(1).eq(label).masked_select(label.ge(0)).to(torch::kDouble).mean().item<double>();
-    });
+    return std::make_unique<MeanMetric>(
+        "accuracy", Direction::kHigherIsBetter, [](const Prediction& p, const Batch& b) {
+          const at::Tensor label = b.at("label").data.squeeze(1);
+          return p.value.argmax(1)
+              .eq(label)
+              .masked_select(label.ge(0))
+              .to(torch::kDouble)
+              .mean()
+              .item<double>();
+        });
   }
   std::string main_metric() const override { return "accuracy"; }
   VolumePrediction volume_prediction() const override { return VolumePrediction::kPlanes; }
-  at::Tensor activate(const Prediction& prediction) const override { return torch::softmax(prediction.value, 1); }
+  at::Tensor activate(const Prediction& prediction) const override {
+    return torch::softmax(prediction.value, 1);
+  }
   const TaskContext& context() const override { return context_; }
 
  private:
@@ -285,16 +310,20 @@ class RestoreTask final : public Task {
     std::string picture = "picture";
     void visit(auto& field) { field("picture", picture, "entry of the image"); }
   };
-  RestoreTask(const Config& config, const TaskContext& context) : config_(config), context_(context) {}
-  std::vector<RoleBinding> roles() const override { return {{"image", config_.picture}, {"clean", "clean", true, true}}; }
+  RestoreTask(const Config& config, const TaskContext& context)
+      : config_(config), context_(context) {}
+  std::vector<RoleBinding> roles() const override {
+    return {{"image", config_.picture}, {"clean", "clean", true, true}};
+  }
   std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const override {
     const at::Tensor difference = residual(prediction, batch);
     return {{"square", difference.square().mean()}, {"absolute", difference.abs().mean()}};
   }
   std::unique_ptr<MetricAccumulator> metrics() const override {
-    return std::make_unique<MeanMetric>("mae", Direction::kLowerIsBetter, [](const Prediction& p, const Batch& b) {
-      return residual(p, b).abs().mean().item<double>();
-    });
+    return std::make_unique<MeanMetric>(
+        "mae", Direction::kLowerIsBetter, [](const Prediction& p, const Batch& b) {
+          return residual(p, b).abs().mean().item<double>();
+        });
   }
   std::string main_metric() const override { return "mae"; }
   VolumePrediction volume_prediction() const override { return VolumePrediction::kPlanes; }
@@ -307,7 +336,8 @@ class RestoreTask final : public Task {
 };
 TRIPTYCH_REGISTER_TASK("test_restore", RestoreTask)
 
-/// Sum of the losses present; `jacobian` does the same by way of gradients, `trainable` holds a parameter.
+/// Sum of the losses present; `jacobian` does the same by way of gradients, `trainable` holds a
+/// parameter.
 class SumWeighting final : public Weighting {
  public:
   struct Config {
@@ -320,14 +350,17 @@ class SumWeighting final : public Weighting {
       field("reads_values", reads_values, "weights are the inverse losses of the step before");
     }
   };
-  SumWeighting(const Config& config, const WeightingTasks& tasks) : config_(config), count_(tasks.keys.size()) {
-    if (config.trainable) scale_ = register_parameter("scale", torch::zeros({static_cast<std::int64_t>(count_)}));
+  SumWeighting(const Config& config, const WeightingTasks& tasks)
+      : config_(config), count_(tasks.keys.size()) {
+    if (config.trainable)
+      scale_ = register_parameter("scale", torch::zeros({static_cast<std::int64_t>(count_)}));
   }
   bool reads_loss_values() const override { return config_.reads_values; }
   at::Tensor combine(const at::Tensor& losses, const at::Tensor& present) override {
     if (config_.reads_values) {
       const at::Tensor weights = at::tensor(weights_).to(torch::kFloat);
-      for (std::size_t t = 0; t < count_; ++t) weights_[t] = 1.0 / (1.0 + losses[static_cast<std::int64_t>(t)].item<double>());
+      for (std::size_t t = 0; t < count_; ++t)
+        weights_[t] = 1.0 / (1.0 + losses[static_cast<std::int64_t>(t)].item<double>());
       return torch::where(present, weights * losses, torch::zeros_like(losses)).sum();
     }
     const at::Tensor terms = config_.trainable ? torch::exp(-scale_) * losses + scale_ : losses;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/config/yaml_reader.h"
+#include "framework/learn/experiment.h"
+
 #include <filesystem>
 #include <string>
 
 #include <unistd.h>
-
-#include "framework/config/yaml_reader.h"
-#include "framework/learn/experiment.h"
 
 namespace triptych::testing {
 

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/trainer.h"
 
+#include "framework/core/file.h"
+#include "framework/core/stop.h"
+#include "framework/learn/checkpoint.h"
+
+#include "tests/learn/synthetic_experiment.h"
+#include "tests/support/tensor_matchers.h"
+
 #include <cmath>
 #include <csignal>
 #include <functional>
 
 #include <gtest/gtest.h>
-
-#include "framework/core/file.h"
-#include "framework/core/stop.h"
-#include "framework/learn/checkpoint.h"
-#include "tests/learn/synthetic_experiment.h"
-#include "tests/support/tensor_matchers.h"
 
 namespace triptych {
 namespace {
@@ -31,11 +32,16 @@ struct Row {
 /// Keeps what it is told; `at_row` may act on it.
 class Recorder final : public TrainingObserver {
  public:
-  void on_metrics(std::int64_t step, const std::string& phase, const std::vector<std::pair<std::string, double>>& values) override {
+  void on_metrics(std::int64_t step,
+                  const std::string& phase,
+                  const std::vector<std::pair<std::string, double>>& values) override {
     rows.push_back({step, phase, {values.begin(), values.end()}});
     if (at_row) at_row(rows.back());
   }
-  void on_predictions(std::int64_t, const ExperimentTask& task, const Batch& batch, const at::Tensor& activated) override {
+  void on_predictions(std::int64_t,
+                      const ExperimentTask& task,
+                      const Batch& batch,
+                      const at::Tensor& activated) override {
     pictures.push_back(task.key);
     picture_shapes.push_back(activated.sizes().vec());
     EXPECT_EQ(batch.size(), 1);
@@ -60,7 +66,10 @@ class Recorder final : public TrainingObserver {
   std::function<void(const Row&)> at_row;
 };
 
-TrainingOutcome train(const config::Node& node, const RunFolder& run, bool resume = false, Recorder* recorder = nullptr) {
+TrainingOutcome train(const config::Node& node,
+                      const RunFolder& run,
+                      bool resume = false,
+                      Recorder* recorder = nullptr) {
   Experiment::check(node);
   Experiment experiment(node, true);
   Trainer trainer(experiment, run.path(), recorder);
@@ -71,14 +80,18 @@ TrainingOutcome train(const config::Node& node, const RunFolder& run, bool resum
 std::string checksum(const RunFolder& run) { return weights_checksum(run / "checkpoints/last"); }
 
 std::string state_bytes(const RunFolder& run) {
-  return read_file(run / "checkpoints/last/state.yaml") + read_file(run / "checkpoints/last/optimizer.safetensors") +
+  return read_file(run / "checkpoints/last/state.yaml") +
+         read_file(run / "checkpoints/last/optimizer.safetensors") +
          read_file(run / "checkpoints/last/weighting.safetensors");
 }
 
 TEST(Trainer, LearnsAndKeepsTheBest) {
   const RunFolder run;
   Recorder recorder;
-  const config::Node node = with(one_task(), "trainer", "{max_steps: 60, validate_every: 20, checkpoint_every: 30, log_every: 10}");
+  const config::Node node =
+      with(one_task(),
+           "trainer",
+           "{max_steps: 60, validate_every: 20, checkpoint_every: 30, log_every: 10}");
   const TrainingOutcome outcome = train(node, run, false, &recorder);
   EXPECT_EQ(outcome.step, 60);
   EXPECT_EQ(outcome.stop_signal, 0);
@@ -88,7 +101,12 @@ TEST(Trainer, LearnsAndKeepsTheBest) {
   const auto rows = recorder.of("train");
   ASSERT_EQ(rows.size(), 6U);
   EXPECT_LT(rows.back().values.at("loss/train"), 0.5 * rows.front().values.at("loss/train"));
-  for (const char* tag : {"loss/halves/entropy", "lr/base", "grad/norm", "weight/halves", "time/step_ms", "time/wait_fraction"}) {
+  for (const char* tag : {"loss/halves/entropy",
+                          "lr/base",
+                          "grad/norm",
+                          "weight/halves",
+                          "time/step_ms",
+                          "time/wait_fraction"}) {
     EXPECT_TRUE(rows[0].values.contains(tag)) << tag;
   }
   const auto validations = recorder.of("validation");
@@ -120,7 +138,8 @@ TEST(Trainer, GivesEqualBitsWithAnyNumberOfLoaderThreadsAndWhenResumed) {
 
 TEST(Trainer, GoesOnFromTheLastCheckpointAfterAKill) {
   const RunFolder whole, killed;
-  const config::Node node = with(with(one_task(), "trainer.max_steps", "9"), "trainer.checkpoint_every", "3");
+  const config::Node node =
+      with(with(one_task(), "trainer.max_steps", "9"), "trainer.checkpoint_every", "3");
   train(node, whole);
   Recorder recorder;
   recorder.at_row = [](const Row& row) {
@@ -165,9 +184,11 @@ TEST(Trainer, StopsAtANaNAndNamesItWithoutTouchingTheCheckpoint) {
   train(with(one_task(), "trainer.max_steps", "2"), run);
   const std::string weights = checksum(run), state = state_bytes(run);
   // The next checkpoint would be due after every item has been drawn.
-  const config::Node poisoned = with(with(one_task(), "datasets.blocks.nan_sample", "1"), "trainer.checkpoint_every", "100");
+  const config::Node poisoned =
+      with(with(one_task(), "datasets.blocks.nan_sample", "1"), "trainer.checkpoint_every", "100");
   const std::string message = error_message("numeric", [&] { train(poisoned, run, true); });
-  EXPECT_NE(message.find("task 'halves': loss term 'entropy' is NaN at step "), std::string::npos) << message;
+  EXPECT_NE(message.find("task 'halves': loss term 'entropy' is NaN at step "), std::string::npos)
+      << message;
   EXPECT_NE(message.find("blocks_1"), std::string::npos) << message;
   EXPECT_EQ(checksum(run), weights);
   EXPECT_EQ(state_bytes(run), state);
@@ -178,14 +199,18 @@ TEST(Trainer, RefusesACheckpointOfAnotherModelAndAMissingOne) {
   train(with(one_task(), "trainer.max_steps", "1"), run);
   const config::Node wider = with(one_task(), "tasks.halves.head.channels", "3");
   const std::string message = error_message("model", [&] { train(wider, run, true); });
-  EXPECT_NE(message.find("head_halves.linear.weight [2, 4, 1, 1, 1] instead of [3, 4, 1, 1, 1]"), std::string::npos) << message;
+  EXPECT_NE(message.find("head_halves.linear.weight [2, 4, 1, 1, 1] instead of [3, 4, 1, 1, 1]"),
+            std::string::npos)
+      << message;
   error_message("io", [&] { train(one_task(), empty, true); });
 }
 
 TEST(Trainer, StopsEarlyWhenPatienceRunsOut) {
   const RunFolder run;
   config::Node node = with(one_task(), "trainer.max_steps", "100");
-  node = with(with(node, "trainer.patience", "6"), "trainer.min_delta", "10.0");  // nothing is ever better than the first
+  node = with(with(node, "trainer.patience", "6"),
+              "trainer.min_delta",
+              "10.0");  // nothing is ever better than the first
   const TrainingOutcome outcome = train(node, run);
   EXPECT_TRUE(outcome.early_stopped);
   EXPECT_EQ(outcome.best_step, 2);
@@ -201,17 +226,21 @@ TEST(Trainer, MonitorsTheMeanRelativeChangeOfSeveralTasks) {
   EXPECT_EQ(rows[0].values.at("monitor"), 0.0);
   const auto& first = rows[0].values;
   const auto& later = rows[2].values;
-  const double accuracy = (later.at("halves/accuracy") - first.at("halves/accuracy")) / first.at("halves/accuracy");
+  const double accuracy =
+      (later.at("halves/accuracy") - first.at("halves/accuracy")) / first.at("halves/accuracy");
   const double error = (first.at("noise/mae") - later.at("noise/mae")) / first.at("noise/mae");
   EXPECT_NEAR(later.at("monitor"), 0.5 * (accuracy + error), 1e-12);
-  EXPECT_NEAR(later.at("loss/val"), later.at("halves/loss/val") + later.at("noise/loss/val"), 1e-12);
+  EXPECT_NEAR(
+      later.at("loss/val"), later.at("halves/loss/val") + later.at("noise/loss/val"), 1e-12);
 }
 
 TEST(Trainer, RefusesAMonitorThatTheTaskDoesNotHave) {
   const RunFolder run;
   const config::Node node = with(one_task(), "trainer.monitor", "halves/acuracy");
   const std::string message = error_message("schema", [&] { train(node, run); });
-  EXPECT_NE(message.find("task 'halves' has no metric 'acuracy'; did you mean 'accuracy'?"), std::string::npos) << message;
+  EXPECT_NE(message.find("task 'halves' has no metric 'acuracy'; did you mean 'accuracy'?"),
+            std::string::npos)
+      << message;
 }
 
 /// Two ways to one gradient; batch norm and dropout are off where batches differ.
@@ -224,10 +253,12 @@ config::Node plain(config::Node node) {
 }
 
 double largest_difference(const RunFolder& a, const RunFolder& b) {
-  const SafeTensors x = read_model_state(a / "checkpoints/last"), y = read_model_state(b / "checkpoints/last");
+  const SafeTensors x = read_model_state(a / "checkpoints/last"),
+                    y = read_model_state(b / "checkpoints/last");
   double largest = 0.0;
   for (const auto& [name, tensor] : x.tensors) {
-    const double difference = (tensor.to(at::kDouble) - y.find(name).to(at::kDouble)).abs().max().item<double>();
+    const double difference =
+        (tensor.to(at::kDouble) - y.find(name).to(at::kDouble)).abs().max().item<double>();
     largest = std::max(largest, difference);
   }
   return largest;
@@ -255,9 +286,12 @@ TEST(Trainer, TrainsTheWeightingToo) {
   const RunFolder run;
   const config::Node node = with(two_tasks(), "weighting.trainable", "true");
   train(node, run);
-  const at::Tensor scale = read_checkpoint_part(run / "checkpoints/last", "weighting").find("scale");
+  const at::Tensor scale =
+      read_checkpoint_part(run / "checkpoints/last", "weighting").find("scale");
   EXPECT_GT(scale.abs().min().item<double>(), 0.0);
-  EXPECT_TRUE(read_checkpoint_part(run / "checkpoints/last", "optimizer").find("weighting.scale.exp_avg").defined());
+  EXPECT_TRUE(read_checkpoint_part(run / "checkpoints/last", "optimizer")
+                  .find("weighting.scale.exp_avg")
+                  .defined());
 }
 
 TEST(Trainer, TasksWithoutTheirTargetSitABatchOut) {
@@ -267,9 +301,11 @@ TEST(Trainer, TasksWithoutTheirTargetSitABatchOut) {
   Trainer trainer(experiment, run.path(), &recorder);
   EXPECT_EQ(trainer.run().step, 8);
   bool alone = false;  // batches of three of the twelve slices, four of which have a target
-  for (const Row& row : recorder.of("train")) alone = alone || !row.values.contains("loss/noise/square");
+  for (const Row& row : recorder.of("train"))
+    alone = alone || !row.values.contains("loss/noise/square");
   EXPECT_TRUE(alone);
-  for (const Row& row : recorder.of("train")) EXPECT_TRUE(std::isfinite(row.values.at("loss/train")));
+  for (const Row& row : recorder.of("train"))
+    EXPECT_TRUE(std::isfinite(row.values.at("loss/train")));
   EXPECT_TRUE(recorder.of("validation")[0].values.contains("halves/accuracy"));
   EXPECT_FALSE(recorder.of("validation")[0].values.contains("noise/loss/val"));
 }
@@ -277,23 +313,29 @@ TEST(Trainer, TasksWithoutTheirTargetSitABatchOut) {
 TEST(Trainer, RunsInBfloat16AndWithClipping) {
   const RunFolder run;
   Recorder recorder;
-  const config::Node node = with(with(one_task(), "trainer.precision", "bfloat16"), "trainer.clip_norm", "0.01");
+  const config::Node node =
+      with(with(one_task(), "trainer.precision", "bfloat16"), "trainer.clip_norm", "0.01");
   EXPECT_EQ(train(node, run, false, &recorder).step, 8);
-  for (const Row& row : recorder.of("train")) EXPECT_TRUE(std::isfinite(row.values.at("loss/train")));
-  EXPECT_EQ(read_model_state(run / "checkpoints/last").find("head_halves.linear.weight").scalar_type(), at::kFloat);
+  for (const Row& row : recorder.of("train"))
+    EXPECT_TRUE(std::isfinite(row.values.at("loss/train")));
+  EXPECT_EQ(
+      read_model_state(run / "checkpoints/last").find("head_halves.linear.weight").scalar_type(),
+      at::kFloat);
 }
 
 TEST(Trainer, PadsSlicesThatAreNoMultipleOfTheStride) {
   const RunFolder run;
   Recorder recorder;
-  EXPECT_EQ(train(with(one_task(), "datasets.blocks.size", "[4, 7, 9]"), run, false, &recorder).step, 8);
+  EXPECT_EQ(
+      train(with(one_task(), "datasets.blocks.size", "[4, 7, 9]"), run, false, &recorder).step, 8);
   EXPECT_EQ(recorder.picture_shapes[0], (std::vector<std::int64_t>{1, 2, 1, 7, 9}));
 }
 
 TEST(Trainer, TrainsWithoutValidationSamples) {
   const RunFolder run;
   Recorder recorder;
-  const TrainingOutcome outcome = train(with(one_task(), "datasets.blocks.validation", "0"), run, false, &recorder);
+  const TrainingOutcome outcome =
+      train(with(one_task(), "datasets.blocks.validation", "0"), run, false, &recorder);
   EXPECT_EQ(outcome.step, 8);
   EXPECT_EQ(outcome.best_step, -1);
   EXPECT_TRUE(recorder.best_steps.empty());

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/training_step.h"
 
+#include "framework/core/nn.h"
+#include "framework/learn/trainer.h"
+
+#include "tests/learn/synthetic_experiment.h"
+#include "tests/support/tensor_matchers.h"
+
 #include <algorithm>
 
 #include <gtest/gtest.h>
-
-#include "framework/core/nn.h"
-#include "framework/learn/trainer.h"
-#include "tests/learn/synthetic_experiment.h"
-#include "tests/support/tensor_matchers.h"
 
 namespace triptych {
 namespace {
@@ -20,7 +21,9 @@ using testing::two_tasks;
 using testing::with;
 
 /// A training batch of the first slice of each of `samples`.
-Batch batch_of(const TaskGroup& group, const std::vector<std::size_t>& samples, Experiment& experiment) {
+Batch batch_of(const TaskGroup& group,
+               const std::vector<std::size_t>& samples,
+               Experiment& experiment) {
   std::vector<Item> items;
   for (const Item& item : group.source.sampler->all_items()) {
     const bool wanted = std::find(samples.begin(), samples.end(), item.sample) != samples.end();
@@ -29,14 +32,17 @@ Batch batch_of(const TaskGroup& group, const std::vector<std::size_t>& samples, 
   return prepared(make_batch(group.source, items), experiment);
 }
 
-/// The only group of an experiment in evaluation mode, and what it predicts and loses on given samples.
+/// The only group of an experiment in evaluation mode, and what it predicts and loses on given
+/// samples.
 struct Evaluated {
-  explicit Evaluated(const config::Node& node) : experiment(node, true), groups(make_task_groups(experiment, Phase::kTraining)) {
+  explicit Evaluated(const config::Node& node)
+      : experiment(node, true), groups(make_task_groups(experiment, Phase::kTraining)) {
     experiment.model().eval();
   }
   std::map<std::string, TaskOutput> outputs(const std::vector<std::size_t>& samples) {
     std::map<std::string, TaskOutput> by_task;
-    for (TaskOutput& output : group_outputs(experiment, groups.at(0), batch_of(groups[0], samples, experiment))) {
+    for (TaskOutput& output :
+         group_outputs(experiment, groups.at(0), batch_of(groups[0], samples, experiment))) {
       by_task.emplace(experiment.tasks()[output.task].key, std::move(output));
     }
     return by_task;
@@ -44,7 +50,8 @@ struct Evaluated {
   std::map<std::string, double> losses(const std::vector<std::size_t>& samples) {
     std::map<std::string, double> by_task;
     const Batch batch = batch_of(groups.at(0), samples, experiment);
-    for (const TaskLoss& loss : task_losses(experiment, group_outputs(experiment, groups[0], batch))) {
+    for (const TaskLoss& loss :
+         task_losses(experiment, group_outputs(experiment, groups[0], batch))) {
       by_task[experiment.tasks()[loss.task].key] = loss.total.item<double>();
     }
     return by_task;
@@ -77,19 +84,25 @@ TEST(GroupOutputs, LeaveOutItemsThatTheHeadCannotRead) {
   Evaluated complete(node);
   Evaluated mixed(with(node, "datasets.blocks.without_clean", "1"));
   const auto all = complete.outputs({0, 1, 2}), some = mixed.outputs({0, 1, 2});
-  EXPECT_TRUE(near(some.at("noise").prediction.value, complete.outputs({0}).at("noise").prediction.value, 1e-6));
+  EXPECT_TRUE(near(
+      some.at("noise").prediction.value, complete.outputs({0}).at("noise").prediction.value, 1e-6));
   ASSERT_EQ(some.at("halves").batch.size(), 3);
   for (std::int64_t row = 0; row < 3; ++row) {
     const std::vector<std::string>& ids = all.at("halves").batch.ids;
-    const auto same = std::find(ids.begin(), ids.end(), some.at("halves").batch.ids[static_cast<std::size_t>(row)]);
+    const auto same = std::find(
+        ids.begin(), ids.end(), some.at("halves").batch.ids[static_cast<std::size_t>(row)]);
     ASSERT_NE(same, ids.end());
-    EXPECT_TRUE(near(some.at("halves").prediction.value[row], all.at("halves").prediction.value[same - ids.begin()], 1e-6));
+    EXPECT_TRUE(near(some.at("halves").prediction.value[row],
+                     all.at("halves").prediction.value[same - ids.begin()],
+                     1e-6));
   }
 }
 
 TEST(GroupOutputs, PredictATaskWithoutTargetForOneThatReadsIt) {
-  config::Node node = with(two_tasks(), "tasks.noise.head", "{name: test_following, source: halves}");
-  node = with(with(node, "tasks.noise.reads_from", "[halves]"), "datasets.blocks.without_label", "1");
+  config::Node node =
+      with(two_tasks(), "tasks.noise.head", "{name: test_following, source: halves}");
+  node =
+      with(with(node, "tasks.noise.reads_from", "[halves]"), "datasets.blocks.without_label", "1");
   Evaluated unlabelled(node);
   const auto losses = unlabelled.losses({1, 2});
   EXPECT_FALSE(losses.contains("halves"));
@@ -101,7 +114,9 @@ TEST(GroupOutputs, PaddedVoxelsDoNotCount) {
   Evaluated padded(node);
   const TaskOutput noise = padded.outputs({0, 1}).at("noise");
   EXPECT_EQ(noise.prediction.value.size(4), 10);
-  const auto valid = [](const at::Tensor& tensor) { return tensor.narrow(3, 0, 7).narrow(4, 0, 9); };
+  const auto valid = [](const at::Tensor& tensor) {
+    return tensor.narrow(3, 0, 7).narrow(4, 0, 9);
+  };
   const at::Tensor difference = valid(noise.prediction.value) - valid(noise.batch.at("clean").data);
   const double expected = (difference.square().mean() + difference.abs().mean()).item<double>();
   EXPECT_NEAR(padded.losses({0, 1}).at("noise"), expected, 1e-6);
@@ -121,7 +136,8 @@ TEST(Trainer, TrainsModalitiesOfDifferentChannelCountsBehindStems) {
             "modality 'xray' has 1 channels, others have 3");
   const RunFolder run;
   Experiment experiment(with(node, "stems", "convolution"), true);
-  const at::Tensor before = experiment.model().named_parameters()["stem_photo.weight"].detach().clone();
+  const at::Tensor before =
+      experiment.model().named_parameters()["stem_photo.weight"].detach().clone();
   EXPECT_EQ(Trainer(experiment, run.path(), nullptr).run().step, 8);
   EXPECT_FALSE(at::equal(experiment.model().named_parameters()["stem_photo.weight"], before));
 }

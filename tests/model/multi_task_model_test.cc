@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/model/multi_task_model.h"
 
-#include <gtest/gtest.h>
-
 #include "framework/config/yaml_reader.h"
 #include "framework/core/nn.h"
 #include "framework/core/torch_compat.h"
+
 #include "tests/support/tensor_matchers.h"
+
+#include <gtest/gtest.h>
 
 namespace triptych {
 namespace {
@@ -19,10 +20,13 @@ class SeparateColumns final : public Sharing {
   struct Config {
     void visit(auto&) {}
   };
-  SeparateColumns(const Config&, const std::vector<std::string>& tasks, const BackboneFactory& make) {
+  SeparateColumns(const Config&,
+                  const std::vector<std::string>& tasks,
+                  const BackboneFactory& make) {
     for (const std::string& task : tasks) columns_[task] = register_module(task, make());
   }
-  std::map<std::string, FeaturePyramid> forward(const at::Tensor& image, const std::vector<std::string>& tasks) override {
+  std::map<std::string, FeaturePyramid> forward(const at::Tensor& image,
+                                                const std::vector<std::string>& tasks) override {
     asked.push_back(tasks);
     std::map<std::string, FeaturePyramid> pyramids;
     for (const std::string& task : tasks) pyramids[task] = columns_.at(task)->forward(image);
@@ -39,7 +43,8 @@ class SeparateColumns final : public Sharing {
 };
 TRIPTYCH_REGISTER_SHARING("test_separate_columns", SeparateColumns)
 
-/// Mean of the features of a role; `source` adds another task's output, `encoded` the features of an image of its own.
+/// Mean of the features of a role; `source` adds another task's output, `encoded` the features of
+/// an image of its own.
 class MeanHead final : public Head {
  public:
   struct Config {
@@ -58,7 +63,8 @@ class MeanHead final : public Head {
     at::Tensor value = pyramid.level(0).mean(1, true);
     if (!config_.source.empty()) value = value + inputs.output_of(config_.source).value;
     if (config_.encoded > 0) {
-      const at::Tensor made = torch::ones({value.size(0), config_.encoded, 1, value.size(3), value.size(4)});
+      const at::Tensor made =
+          torch::ones({value.size(0), config_.encoded, 1, value.size(3), value.size(4)});
       value = value + inputs.encode(made, "made").level(0).mean(1, true);
     }
     return Prediction::intensity(value);
@@ -126,13 +132,15 @@ TEST(MultiTaskModel, PredictsWhatATaskReadsFrom) {
   EXPECT_TRUE(at::equal(alone.at("c").value, model.forward(batch, {"a", "b", "c"}).at("c").value));
   EXPECT_EQ(model.roles_read("c"), (std::vector<std::string>{"image", "other"}));
   EXPECT_EQ(model.roles_read("a"), (std::vector<std::string>{"image"}));
-  EXPECT_EQ(error_message("model", [&] { model.forward(batch, "d"); }), "the model has no task 'd'; it has: a, b, c");
+  EXPECT_EQ(error_message("model", [&] { model.forward(batch, "d"); }),
+            "the model has no task 'd'; it has: a, b, c");
 }
 
 TEST(MultiTaskModel, StemsTakeModalitiesOfDifferentChannelCounts) {
   MultiTaskModel::Config config = three_ports("hard");
   config.channels["photo"] = 3;
-  EXPECT_EQ(error_message("model", [&] { MultiTaskModel model(config); }), "modality 'xray' has 1 channels, others have 3");
+  EXPECT_EQ(error_message("model", [&] { MultiTaskModel model(config); }),
+            "modality 'xray' has 1 channels, others have 3");
   config.modality_stems = true;
   MultiTaskModel model(config);
   Batch batch = two_images();
@@ -150,14 +158,18 @@ TEST(MultiTaskModel, StemsTakeModalitiesOfDifferentChannelCounts) {
 TEST(MultiTaskModel, HeadsDeclareTheModalitiesThatTheyEncode) {
   MultiTaskModel::Config config = three_ports("hard");
   config.tasks[0].head.set("encoded", config::Node(2));
-  EXPECT_EQ(error_message("model", [&] { MultiTaskModel model(config); }), "modality 'made' has 2 channels, others have 1");
+  EXPECT_EQ(error_message("model", [&] { MultiTaskModel model(config); }),
+            "modality 'made' has 2 channels, others have 1");
   config.modality_stems = true;
   MultiTaskModel model(config);
-  EXPECT_EQ(model.named_parameters()["stem_made.weight"].sizes(), (std::vector<std::int64_t>{1, 2, 1, 1, 1}));
-  EXPECT_EQ(model.forward(two_images(), "a").value.sizes(), (std::vector<std::int64_t>{2, 1, 1, 8, 8}));
+  EXPECT_EQ(model.named_parameters()["stem_made.weight"].sizes(),
+            (std::vector<std::int64_t>{1, 2, 1, 1, 1}));
+  EXPECT_EQ(model.forward(two_images(), "a").value.sizes(),
+            (std::vector<std::int64_t>{2, 1, 1, 8, 8}));
   config.channels["made"] = 3;
-  EXPECT_EQ(error_message("model", [&] { MultiTaskModel refused(config); }),
-            "the head of task 'a' encodes images of modality 'made' with 2 channels, others have 3");
+  EXPECT_EQ(
+      error_message("model", [&] { MultiTaskModel refused(config); }),
+      "the head of task 'a' encodes images of modality 'made' with 2 channels, others have 3");
 }
 
 TEST(Prediction, RowsAndConcatenationGoWithTheItems) {

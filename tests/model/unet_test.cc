@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "framework/core/nn.h"
+#include "framework/core/torch_compat.h"
+#include "framework/model/backbone.h"
+
+#include "tests/support/tensor_matchers.h"
+
 #include <array>
 #include <cmath>
 #include <map>
@@ -6,11 +12,6 @@
 #include <string>
 
 #include <gtest/gtest.h>
-
-#include "framework/core/nn.h"
-#include "framework/core/torch_compat.h"
-#include "framework/model/backbone.h"
-#include "tests/support/tensor_matchers.h"
 
 namespace triptych {
 namespace {
@@ -47,7 +48,8 @@ std::int64_t parameters(const Backbone& backbone) {
   return count;
 }
 
-/// Weights, statistics and affine parts as after some training, so that folding has something to fold.
+/// Weights, statistics and affine parts as after some training, so that folding has something to
+/// fold.
 void randomise(Backbone& backbone) {
   const torch::NoGradGuard no_grad;
   for (auto& item : backbone.named_buffers()) {
@@ -56,14 +58,17 @@ void randomise(Backbone& backbone) {
   }
   for (auto& item : backbone.named_parameters()) {
     if (item.key().ends_with("scale")) item.value().uniform_(0.7, 1.3);
-    if (item.key().ends_with("shift") || item.key().ends_with("bias")) item.value().normal_(0.0, 0.2);
+    if (item.key().ends_with("shift") || item.key().ends_with("bias"))
+      item.value().normal_(0.0, 0.2);
   }
 }
 
-/// Parameters are a quadratic polynomial of the width, so three narrow nets tell those of a wide one, which takes long to draw.
+/// Parameters are a quadratic polynomial of the width, so three narrow nets tell those of a wide
+/// one, which takes long to draw.
 double parameters_at(std::int64_t width, std::int64_t depth) {
   std::array<double, 3> p{};
-  for (std::int64_t i = 0; i < 3; ++i) p[static_cast<std::size_t>(i)] = static_cast<double>(parameters(*unet(plain(i + 1, depth))));
+  for (std::int64_t i = 0; i < 3; ++i)
+    p[static_cast<std::size_t>(i)] = static_cast<double>(parameters(*unet(plain(i + 1, depth))));
   const double w = static_cast<double>(width);
   return p[0] * (w - 2) * (w - 3) / 2 - p[1] * (w - 1) * (w - 3) + p[2] * (w - 1) * (w - 2) / 2;
 }
@@ -74,9 +79,13 @@ TEST(Unet, HasThePublishedNumbersOfParameters) {
     std::int64_t width, depth;
     double millions;
   };
-  for (const Case& c : {Case{32, 3, 1.9}, {64, 4, 31.0}, {64, 5, 124.4}, {96, 5, 279.8}}) {  // Baltruschat et al. 2021
+  for (const Case& c : {Case{32, 3, 1.9},
+                        {64, 4, 31.0},
+                        {64, 5, 124.4},
+                        {96, 5, 279.8}}) {  // Baltruschat et al. 2021
     const double head = 4.0 * static_cast<double>(c.width) + 4.0;
-    EXPECT_NEAR((parameters_at(c.width, c.depth) + head) / 1e6, c.millions, 0.05) << c.width << ", " << c.depth;
+    EXPECT_NEAR((parameters_at(c.width, c.depth) + head) / 1e6, c.millions, 0.05)
+        << c.width << ", " << c.depth;
   }
 }
 
@@ -85,29 +94,35 @@ TEST(Unet, StatesTheTrueReceptiveFields) {
   for (std::int64_t depth = 3; depth <= 6; ++depth) {
     const BackboneCost cost = unet(plain(2, depth))->cost({1, 256, 256});
     const auto i = static_cast<std::size_t>(depth - 3);
-    EXPECT_EQ(cost.bottleneck_receptive_field, (std::array<std::int64_t, 3>{1, bottleneck[i], bottleneck[i]}));
+    EXPECT_EQ(cost.bottleneck_receptive_field,
+              (std::array<std::int64_t, 3>{1, bottleneck[i], bottleneck[i]}));
     EXPECT_EQ(cost.output_receptive_field, (std::array<std::int64_t, 3>{1, output[i], output[i]}));
   }
 }
 
-/// Most input columns that can move one output column of a level: a NaN travels through convolutions and pooling alike, so
-/// image i of the batch has a NaN in column i, and an output column counts the images that made it NaN.
+/// Most input columns that can move one output column of a level: a NaN travels through
+/// convolutions and pooling alike, so image i of the batch has a NaN in column i, and an output
+/// column counts the images that made it NaN.
 std::int64_t measured_extent(Backbone& net, std::int64_t level, std::int64_t size) {
   const torch::NoGradGuard no_grad;
   at::Tensor images = torch::randn({size, 1, 1, net.size_multiple()[1], size});
   for (std::int64_t i = 0; i < size; ++i) images.select(0, i).select(-1, i).fill_(NAN);
-  const at::Tensor reached = net.forward(images).level(level).isnan().flatten(1, 3).any(1);  // [image, column]
+  const at::Tensor reached =
+      net.forward(images).level(level).isnan().flatten(1, 3).any(1);  // [image, column]
   return reached.sum(0).max().item<std::int64_t>();
 }
 
 TEST(Unet, NothingBeyondTheReceptiveFieldMovesAnOutputAndAllOfItDoes) {
   for (const char* kernel : {"1", "3", "5"}) {
     for (const char* depth : {"1", "2"}) {
-      const auto net = unet({{"width", "2"}, {"depth", depth}, {"kernel", kernel}, {"activation", "leaky_relu"}});
+      const auto net = unet(
+          {{"width", "2"}, {"depth", depth}, {"kernel", kernel}, {"activation", "leaky_relu"}});
       net->eval();
       const BackboneCost cost = net->cost({1, 96, 96});
-      EXPECT_EQ(measured_extent(*net, 0, 96), cost.output_receptive_field[2]) << depth << ", " << kernel;
-      EXPECT_EQ(measured_extent(*net, std::stoi(depth), 96), cost.bottleneck_receptive_field[2]) << depth << ", " << kernel;
+      EXPECT_EQ(measured_extent(*net, 0, 96), cost.output_receptive_field[2])
+          << depth << ", " << kernel;
+      EXPECT_EQ(measured_extent(*net, std::stoi(depth), 96), cost.bottleneck_receptive_field[2])
+          << depth << ", " << kernel;
     }
   }
 }
@@ -135,8 +150,10 @@ TEST_P(UnetLayout, GivesThePyramidItDeclares) {
   ASSERT_EQ(levels.size(), 3);
   for (std::int64_t i = 0; i < levels.size(); ++i) {
     const LevelSpec& level = levels.level(i);
-    EXPECT_EQ(pyramid.level(i).sizes(),
-              at::IntArrayRef({2, level.channels, d / level.stride[0], h / level.stride[1], w / level.stride[2]}));
+    EXPECT_EQ(
+        pyramid.level(i).sizes(),
+        at::IntArrayRef(
+            {2, level.channels, d / level.stride[0], h / level.stride[1], w / level.stride[2]}));
   }
 }
 
@@ -152,7 +169,9 @@ TEST_P(UnetLayout, FoldedEqualsPlain) {
   const FeaturePyramid plain_levels = net->forward(image), folded_levels = folded->forward(image);
   for (std::int64_t i = 0; i < net->levels().size(); ++i) {
     const double scale = plain_levels.level(i).abs().max().item<double>();
-    EXPECT_TRUE(testing::near(folded_levels.level(i), plain_levels.level(i), 1e-5 * std::max(1.0, scale))) << i;
+    EXPECT_TRUE(
+        testing::near(folded_levels.level(i), plain_levels.level(i), 1e-5 * std::max(1.0, scale)))
+        << i;
   }
 }
 
@@ -191,12 +210,21 @@ INSTANTIATE_TEST_SUITE_P(
         Layout{"slice", {{"width", "4"}, {"depth", "2"}}, {1, 16, 24}},
         Layout{"slab", {{"width", "4"}, {"depth", "2"}, {"slab", "3"}}, {3, 16, 24}},
         Layout{"volume", {{"width", "4"}, {"depth", "2"}, {"dimensions", "3"}}, {8, 16, 12}},
-        Layout{"instance", {{"width", "4"}, {"depth", "2"}, {"normalisation", "instance"}}, {1, 16, 24}},
+        Layout{"instance",
+               {{"width", "4"}, {"depth", "2"}, {"normalisation", "instance"}},
+               {1, 16, 24}},
         Layout{"unnormalised",
-               {{"width", "4"}, {"depth", "2"}, {"normalisation", "none"}, {"activation", "leaky_relu"}},
+               {{"width", "4"},
+                {"depth", "2"},
+                {"normalisation", "none"},
+                {"activation", "leaky_relu"}},
                {1, 16, 24}},
         Layout{"wide_kernel",
-               {{"width", "4"}, {"depth", "2"}, {"kernel", "5"}, {"activation", "relu"}, {"dropout", "0.1"}},
+               {{"width", "4"},
+                {"depth", "2"},
+                {"kernel", "5"},
+                {"activation", "relu"},
+                {"dropout", "0.1"}},
                {1, 16, 24}},
         Layout{"published_width", {{"width", "32"}, {"depth", "2"}}, {1, 24, 40}},
         Layout{"odd_width", {{"width", "5"}, {"depth", "2"}}, {1, 20, 12}}),
@@ -208,13 +236,15 @@ TEST(Unet, StartsWithTheSameWeightsForOneSeed) {
   at::manual_seed(3);
   const auto second = unet(plain(8, 2));
   for (const auto& item : first->named_parameters()) {
-    EXPECT_TRUE(at::equal(item.value(), *second->named_parameters().find(item.key()))) << item.key();
+    EXPECT_TRUE(at::equal(item.value(), *second->named_parameters().find(item.key())))
+        << item.key();
   }
 }
 
 TEST(Unet, RefusesEvenKernelsAndSlabsInVolumes) {
-  const std::string message = testing::error_message(
-      "schema", [] { unet({{"kernel", "4"}, {"slab", "3"}, {"dimensions", "3"}}); });
+  const std::string message = testing::error_message("schema", [] {
+    unet({{"kernel", "4"}, {"slab", "3"}, {"dimensions", "3"}});
+  });
   EXPECT_NE(message.find("kernel"), std::string::npos) << message;
   EXPECT_NE(message.find("slab"), std::string::npos) << message;
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/ops/mish_kernel.h"
 
+#include "tests/support/tensor_matchers.h"
+
 #include <cmath>
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
-
-#include "tests/support/tensor_matchers.h"
 
 namespace triptych {
 namespace {
@@ -48,7 +48,8 @@ TEST_P(AddBiasActivate, EqualsLibTorchInEveryLayout) {
   const Layout& layout = GetParam();
   for (const int threads : {1, 2}) {
     at::set_num_threads(threads);
-    for (const Activation activation : {Activation::kIdentity, Activation::kMish, Activation::kRelu, Activation::kLeakyRelu}) {
+    for (const Activation activation :
+         {Activation::kIdentity, Activation::kMish, Activation::kRelu, Activation::kLeakyRelu}) {
       at::Tensor x = (3.0 * at::randn(layout.sizes)).to(layout.type).contiguous(layout.format);
       const at::Tensor bias = at::randn({layout.sizes[1]});
       std::vector<std::int64_t> shape(layout.sizes.size(), 1);
@@ -60,7 +61,10 @@ TEST_P(AddBiasActivate, EqualsLibTorchInEveryLayout) {
       if (activation == Activation::kLeakyRelu) expected = at::leaky_relu(sum, 0.01);
       add_bias_activate_(x, bias, activation);
       EXPECT_EQ(x.scalar_type(), layout.type);
-      EXPECT_TRUE(testing::near(x, expected, layout.type == at::kFloat ? 1e-6 : 0.05, layout.type == at::kFloat ? 1e-6 : 0.02));
+      EXPECT_TRUE(testing::near(x,
+                                expected,
+                                layout.type == at::kFloat ? 1e-6 : 0.05,
+                                layout.type == at::kFloat ? 1e-6 : 0.02));
     }
   }
   at::set_num_threads(1);
@@ -69,12 +73,13 @@ TEST_P(AddBiasActivate, EqualsLibTorchInEveryLayout) {
 INSTANTIATE_TEST_SUITE_P(
     MishKernel,
     AddBiasActivate,
-    ::testing::Values(Layout{"channels_last", {2, 37, 9, 11}, at::MemoryFormat::ChannelsLast, at::kFloat},
-                      Layout{"many_rows", {1, 16, 128, 96}, at::MemoryFormat::ChannelsLast, at::kFloat},
-                      Layout{"planar", {2, 37, 9, 11}, at::MemoryFormat::Contiguous, at::kFloat},
-                      Layout{"volume", {1, 5, 3, 4, 6}, at::MemoryFormat::ChannelsLast3d, at::kFloat},
-                      Layout{"bfloat16", {1, 8, 5, 7}, at::MemoryFormat::ChannelsLast, at::kBFloat16},
-                      Layout{"empty", {1, 8, 0, 7}, at::MemoryFormat::ChannelsLast, at::kFloat}),
+    ::testing::Values(
+        Layout{"channels_last", {2, 37, 9, 11}, at::MemoryFormat::ChannelsLast, at::kFloat},
+        Layout{"many_rows", {1, 16, 128, 96}, at::MemoryFormat::ChannelsLast, at::kFloat},
+        Layout{"planar", {2, 37, 9, 11}, at::MemoryFormat::Contiguous, at::kFloat},
+        Layout{"volume", {1, 5, 3, 4, 6}, at::MemoryFormat::ChannelsLast3d, at::kFloat},
+        Layout{"bfloat16", {1, 8, 5, 7}, at::MemoryFormat::ChannelsLast, at::kBFloat16},
+        Layout{"empty", {1, 8, 0, 7}, at::MemoryFormat::ChannelsLast, at::kFloat}),
     [](const auto& layout) { return std::string(layout.param.name); });
 
 }  // namespace

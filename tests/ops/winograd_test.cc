@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/ops/winograd.h"
 
+#include "tests/support/tensor_matchers.h"
+
 #include <cmath>
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
-
-#include "tests/support/tensor_matchers.h"
 
 namespace triptych {
 namespace {
@@ -20,18 +20,24 @@ class Winograd : public ::testing::TestWithParam<Case> {};
 
 TEST_P(Winograd, EqualsTheDirectConvolution) {
   const Case& c = GetParam();
-  const at::Tensor weight = at::randn({c.out, c.in, 3, 3}) / std::sqrt(9.0 * static_cast<double>(c.in));
+  const at::Tensor weight =
+      at::randn({c.out, c.in, 3, 3}) / std::sqrt(9.0 * static_cast<double>(c.in));
   if (!WinogradConvolution::serves(weight)) GTEST_SKIP() << "no AVX-512";
   const at::Tensor x = at::randn({c.batch, c.in, c.height, c.width}), bias = at::randn({c.out});
   const WinogradConvolution convolution(weight);
-  const at::Tensor exact = at::conv2d(x.to(at::kDouble), weight.to(at::kDouble), bias.to(at::kDouble), 1, 1);
+  const at::Tensor exact =
+      at::conv2d(x.to(at::kDouble), weight.to(at::kDouble), bias.to(at::kDouble), 1, 1);
   const at::Tensor plain = convolution.forward(x, bias, Activation::kIdentity);
   EXPECT_TRUE(plain.is_contiguous(at::MemoryFormat::ChannelsLast));
   EXPECT_TRUE(testing::near(plain, exact, 2e-5));
-  EXPECT_TRUE(testing::near(convolution.forward(x, bias, Activation::kMish), exact * at::tanh(at::log1p(at::exp(exact))), 2e-5));
-  EXPECT_TRUE(testing::near(convolution.forward(x, bias, Activation::kRelu), at::relu(exact), 2e-5));
+  EXPECT_TRUE(testing::near(convolution.forward(x, bias, Activation::kMish),
+                            exact * at::tanh(at::log1p(at::exp(exact))),
+                            2e-5));
+  EXPECT_TRUE(
+      testing::near(convolution.forward(x, bias, Activation::kRelu), at::relu(exact), 2e-5));
   EXPECT_TRUE(testing::near(convolution.forward(x, {}, Activation::kLeakyRelu),
-                            at::leaky_relu(exact - bias.view({1, -1, 1, 1}), 0.01), 2e-5));
+                            at::leaky_relu(exact - bias.view({1, -1, 1, 1}), 0.01),
+                            2e-5));
 }
 
 TEST_P(Winograd, GivesTheSameBitsForEveryNumberOfThreads) {

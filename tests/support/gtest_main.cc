@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "framework/core/parallel.h"
+
 #include <csignal>
 #include <cstdlib>
 
 #include <gtest/gtest.h>
-
-#include "framework/core/parallel.h"
 
 namespace {
 

@@ -18,6 +18,7 @@ class TorchEnvironment final : public ::testing::Environment {
   }
 };
 
-[[maybe_unused]] const auto* const kEnvironment = ::testing::AddGlobalTestEnvironment(new TorchEnvironment);
+[[maybe_unused]] const auto* const kEnvironment =
+    ::testing::AddGlobalTestEnvironment(new TorchEnvironment);
 
 }  // namespace

@@ -12,18 +12,25 @@ class CrossEntropyLoss final : public Loss {
   struct Config {
     double label_smoothing = 0.0;
     void visit(auto& field) {
-      field("label_smoothing", label_smoothing, "part of the target spread evenly over the classes", config::Between{0.0, 1.0});
+      field("label_smoothing",
+            label_smoothing,
+            "part of the target spread evenly over the classes",
+            config::Between{0.0, 1.0});
     }
   };
   explicit CrossEntropyLoss(const Config& config) : config_(config) {}
 
-  at::Tensor operator()(const at::Tensor& prediction, const at::Tensor& target, const LossContext& context) const override {
+  at::Tensor operator()(const at::Tensor& prediction,
+                        const at::Tensor& target,
+                        const LossContext& context) const override {
     const at::Tensor log_probability = torch::log_softmax(prediction.to(torch::kFloat), 1);
     const at::Tensor labelled = counted_voxels(target, context);
-    const at::Tensor safe_target = torch::where(labelled, target, torch::zeros_like(target)).unsqueeze(1);
+    const at::Tensor safe_target =
+        torch::where(labelled, target, torch::zeros_like(target)).unsqueeze(1);
     at::Tensor loss = -log_probability.gather(1, safe_target).squeeze(1);
     if (config_.label_smoothing > 0.0) {
-      loss = (1.0 - config_.label_smoothing) * loss - config_.label_smoothing * log_probability.mean(1);
+      loss = (1.0 - config_.label_smoothing) * loss -
+             config_.label_smoothing * log_probability.mean(1);
     }
     at::Tensor weight = labelled.to(loss.scalar_type());
     if (!context.class_weights.empty()) {

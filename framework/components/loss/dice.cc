@@ -5,8 +5,8 @@
 namespace triptych {
 namespace {
 
-/// 1 - mean over the foreground classes of 2 I / (sum y + sum p) (Milletari, Navab and Ahmadi, 2016), summed over the batch.
-/// A class that neither labels nor prediction hold counts as perfect.
+/// 1 - mean over the foreground classes of 2 I / (sum y + sum p) (Milletari, Navab and Ahmadi,
+/// 2016), summed over the batch. A class that neither labels nor prediction hold counts as perfect.
 class DiceLoss final : public Loss {
  public:
   struct Config {
@@ -14,12 +14,17 @@ class DiceLoss final : public Loss {
     double smooth = 1.0;
     void visit(auto& field) {
       field("include_background", include_background, "class 0 counts as well");
-      field("smooth", smooth, "voxels added to both sides of the fraction, against division by zero", config::Above{0.0});
+      field("smooth",
+            smooth,
+            "voxels added to both sides of the fraction, against division by zero",
+            config::Above{0.0});
     }
   };
   explicit DiceLoss(const Config& config) : config_(config) {}
 
-  at::Tensor operator()(const at::Tensor& prediction, const at::Tensor& target, const LossContext& context) const override {
+  at::Tensor operator()(const at::Tensor& prediction,
+                        const at::Tensor& target,
+                        const LossContext& context) const override {
     const SoftOverlap counts = soft_overlap(prediction, target, context);
     const std::int64_t first = config_.include_background ? 0 : 1;
     const at::Tensor dice = (2.0 * counts.intersection + config_.smooth) /

@@ -5,8 +5,8 @@
 namespace triptych {
 namespace {
 
-/// 1 - J2 with J2 = I / (sum y^2 + sum p^2 - I), I = sum_k y_k p_k, flat over classes and the whole batch
-/// (Bertoldo et al., modular U-net for tomography, 2021).
+/// 1 - J2 with J2 = I / (sum y^2 + sum p^2 - I), I = sum_k y_k p_k, flat over classes and the whole
+/// batch (Bertoldo et al., modular U-net for tomography, 2021).
 class Jaccard2Loss final : public Loss {
  public:
   struct Config {
@@ -14,7 +14,9 @@ class Jaccard2Loss final : public Loss {
   };
   explicit Jaccard2Loss(const Config&) {}
 
-  at::Tensor operator()(const at::Tensor& prediction, const at::Tensor& target, const LossContext& context) const override {
+  at::Tensor operator()(const at::Tensor& prediction,
+                        const at::Tensor& target,
+                        const LossContext& context) const override {
     const SoftOverlap counts = soft_overlap(prediction, target, context);
     const at::Tensor intersection = counts.intersection.sum();
     const at::Tensor both = counts.target.sum() + counts.probability_sq.sum() - intersection;

@@ -14,7 +14,9 @@ class ConstantSchedule final : public Schedule {
     }
   };
   ConstantSchedule(const Config& config, std::int64_t) : config_(config) {}
-  double factor(std::int64_t step) const override { return warmup_factor(step, config_.warmup_steps); }
+  double factor(std::int64_t step) const override {
+    return warmup_factor(step, config_.warmup_steps);
+  }
 
  private:
   Config config_;

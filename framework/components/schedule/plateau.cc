@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "framework/learn/schedule.h"
+
 #include <algorithm>
 #include <limits>
-
-#include "framework/learn/schedule.h"
 
 namespace triptych {
 namespace {
 
-/// Multiplies the rate by `factor` when the validation loss has not improved for `patience` optimiser steps; after that it
-/// waits as long again. Baltruschat et al. (2021) halve after 1e4 iterations. Patience counts steps, not validations, so
-/// that it keeps its meaning when trainer.validate_every changes.
+/// Multiplies the rate by `factor` when the validation loss has not improved for `patience`
+/// optimiser steps; after that it waits as long again. Baltruschat et al. (2021) halve after 1e4
+/// iterations. Patience counts steps, not validations, so that it keeps its meaning when
+/// trainer.validate_every changes.
 class PlateauSchedule final : public Schedule {
  public:
   struct Config {
@@ -19,16 +20,31 @@ class PlateauSchedule final : public Schedule {
     double min_factor = 0.0;
     std::int64_t warmup_steps = 0;
     void visit(auto& field) {
-      field("factor", factor, "what the rate is multiplied by on a plateau", config::Above{0.0}, config::Below{1.0});
-      field("patience", patience, "optimiser steps without improvement before that", config::AtLeast{1});
-      field("min_delta", min_delta, "smallest fall of the loss that counts as improvement", config::AtLeast{0.0});
-      field("min_factor", min_factor, "the rate never falls below this fraction of the base rate", config::Between{0.0, 1.0});
+      field("factor",
+            factor,
+            "what the rate is multiplied by on a plateau",
+            config::Above{0.0},
+            config::Below{1.0});
+      field("patience",
+            patience,
+            "optimiser steps without improvement before that",
+            config::AtLeast{1});
+      field("min_delta",
+            min_delta,
+            "smallest fall of the loss that counts as improvement",
+            config::AtLeast{0.0});
+      field("min_factor",
+            min_factor,
+            "the rate never falls below this fraction of the base rate",
+            config::Between{0.0, 1.0});
       field("warmup_steps", warmup_steps, "steps of linear warm-up", config::AtLeast{0});
     }
   };
   PlateauSchedule(const Config& config, std::int64_t) : config_(config) {}
 
-  double factor(std::int64_t step) const override { return warmup_factor(step, config_.warmup_steps) * factor_; }
+  double factor(std::int64_t step) const override {
+    return warmup_factor(step, config_.warmup_steps) * factor_;
+  }
 
   void observe(std::int64_t step, double validation_loss) override {
     if (validation_loss < best_ - config_.min_delta) {

@@ -14,7 +14,8 @@ class HardSharing final : public Sharing {
   HardSharing(const Config&, const std::vector<std::string>&, const BackboneFactory& make_backbone)
       : column_(register_module("column", make_backbone())) {}
 
-  std::map<std::string, FeaturePyramid> forward(const at::Tensor& image, const std::vector<std::string>& tasks) override {
+  std::map<std::string, FeaturePyramid> forward(const at::Tensor& image,
+                                                const std::vector<std::string>& tasks) override {
     const FeaturePyramid pyramid = column_->forward(image);
     std::map<std::string, FeaturePyramid> pyramids;
     for (const std::string& task : tasks) pyramids.emplace(task, pyramid);

@@ -5,7 +5,8 @@
 namespace triptych {
 namespace {
 
-/// Adds one random number to all values: v + shift. Meant for harmonised values, where 1 is the whole range.
+/// Adds one random number to all values: v + shift. Meant for harmonised values, where 1 is the
+/// whole range.
 class Brightness final : public Transform {
  public:
   struct Config {
@@ -14,7 +15,10 @@ class Brightness final : public Transform {
     std::vector<std::string> entries;
 
     void visit(auto& field) {
-      field("range", range, "largest shift either way; harmonised values span 0..1", config::AtLeast{0.0});
+      field("range",
+            range,
+            "largest shift either way; harmonised values span 0..1",
+            config::AtLeast{0.0});
       field("probability", probability, "of shifting", config::Between{0.0, 1.0});
       field("entries", entries, "entries to change; [] = all intensities");
     }
@@ -30,11 +34,12 @@ class Brightness final : public Transform {
   void apply(Sample& sample, const TransformParameters& parameters) const override {
     if (parameters.empty()) return;
     const auto shift = static_cast<float>(parameters.at("shift")[0]);
-    for_each_intensity(sample, config_.entries, "brightness", [&](const std::string&, Entry& entry) {
-      entry.data = mapped_values(entry.data, [&](float* value, std::int64_t count) {
-        for (std::int64_t i = 0; i < count; ++i) value[i] += shift;
-      });
-    });
+    for_each_intensity(
+        sample, config_.entries, "brightness", [&](const std::string&, Entry& entry) {
+          entry.data = mapped_values(entry.data, [&](float* value, std::int64_t count) {
+            for (std::int64_t i = 0; i < count; ++i) value[i] += shift;
+          });
+        });
   }
 
  private:

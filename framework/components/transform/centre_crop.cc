@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-
 #include "framework/data/move_entries.h"
 #include "framework/data/transform.h"
+
+#include <algorithm>
 
 namespace triptych {
 namespace {
 
-/// Cuts the middle out of the item, for validation items of bounded size. Axes that are smaller stay as they are; content
-/// stays where it is in the world.
+/// Cuts the middle out of the item, for validation items of bounded size. Axes that are smaller
+/// stay as they are; content stays where it is in the world.
 class CentreCrop final : public Transform {
  public:
   struct Config {
@@ -16,7 +16,11 @@ class CentreCrop final : public Transform {
     std::vector<std::string> frames;
 
     void visit(auto& field) {
-      field("size", size, "largest voxels [H, W] or [D, H, W]", config::Need::kRequired, config::AtLeast{1});
+      field("size",
+            size,
+            "largest voxels [H, W] or [D, H, W]",
+            config::Need::kRequired,
+            config::AtLeast{1});
       field("frames", frames, "frames to cut; [] = all");
     }
     void validate(config::Problems& problems) const {
@@ -44,7 +48,8 @@ class CentreCrop final : public Transform {
 
  private:
   Index3 cut_size(Index3 size) const {
-    for (std::size_t i = 3 - config_.size.size(); i < 3; ++i) size[i] = std::min(size[i], config_.size[i + config_.size.size() - 3]);
+    for (std::size_t i = 3 - config_.size.size(); i < 3; ++i)
+      size[i] = std::min(size[i], config_.size[i + config_.size.size() - 3]);
     return size;
   }
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cmath>
-
 #include "framework/data/intensity.h"
 #include "framework/data/transform.h"
+
+#include <cmath>
 
 namespace triptych {
 namespace {
 
-/// Spreads or draws together the values about the mean of the item: (v - mean) * factor + mean. The factor is drawn evenly
-/// on a logarithmic scale, so that halving is as likely as doubling.
+/// Spreads or draws together the values about the mean of the item: (v - mean) * factor + mean. The
+/// factor is drawn evenly on a logarithmic scale, so that halving is as likely as doubling.
 class Contrast final : public Transform {
  public:
   struct Config {
@@ -17,7 +17,10 @@ class Contrast final : public Transform {
     std::vector<std::string> entries;
 
     void visit(auto& field) {
-      field("range", range, "the factor lies between 1 / (1 + range) and 1 + range", config::AtLeast{0.0});
+      field("range",
+            range,
+            "the factor lies between 1 / (1 + range) and 1 + range",
+            config::AtLeast{0.0});
       field("probability", probability, "of changing", config::Between{0.0, 1.0});
       field("entries", entries, "entries to change; [] = all intensities");
     }

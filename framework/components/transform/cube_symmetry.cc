@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-#include <cmath>
-
 #include "framework/core/error.h"
 #include "framework/data/move_entries.h"
 #include "framework/data/transform.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace triptych {
 namespace {
 
-/// Turns and mirrors the content by one of the symmetries of the voxel grid: 8 of a square in the plane [H, W], or 48 of a
-/// cube. Axes of different size or spacing are never exchanged, so every item keeps its shape and its voxel size.
-/// Exact: no interpolation.
+/// Turns and mirrors the content by one of the symmetries of the voxel grid: 8 of a square in the
+/// plane [H, W], or 48 of a cube. Axes of different size or spacing are never exchanged, so every
+/// item keeps its shape and its voxel size. Exact: no interpolation.
 class CubeSymmetry final : public Transform {
  public:
   struct Config {
@@ -21,7 +21,10 @@ class CubeSymmetry final : public Transform {
     std::vector<std::string> frames;
 
     void visit(auto& field) {
-      field("dimensions", dimensions, "3 = symmetries of the cube, 2 = of the square [H, W]", config::Between{2, 3});
+      field("dimensions",
+            dimensions,
+            "3 = symmetries of the cube, 2 = of the square [H, W]",
+            config::Between{2, 3});
       field("mirror", mirror, "mirror images too; false = turns only");
       field("probability", probability, "of drawing a symmetry at all", config::Between{0.0, 1.0});
       field("frames", frames, "frames to move; [] = all");
@@ -35,7 +38,8 @@ class CubeSymmetry final : public Transform {
     std::vector<double> flip(3, 0.0);
     if (random.bernoulli(config_.probability)) {
       const std::vector<Symmetry> symmetries = allowed(sample);
-      const Symmetry& drawn = symmetries[static_cast<std::size_t>(random.integer(static_cast<std::int64_t>(symmetries.size())))];
+      const Symmetry& drawn = symmetries[static_cast<std::size_t>(
+          random.integer(static_cast<std::int64_t>(symmetries.size())))];
       for (std::size_t i = 0; i < 3; ++i) {
         order[i] = drawn.order[i];
         flip[i] = drawn.flipped[i] ? 1.0 : 0.0;
@@ -63,10 +67,13 @@ class CubeSymmetry final : public Transform {
     std::array<int, 3> order{0, 1, 2};
     std::array<bool, 3> flipped{false, false, false};
 
-    bool is_identity() const { return order == std::array<int, 3>{0, 1, 2} && flipped == std::array<bool, 3>{}; }
+    bool is_identity() const {
+      return order == std::array<int, 3>{0, 1, 2} && flipped == std::array<bool, 3>{};
+    }
     /// Whether it is a turn, without mirroring.
     bool is_turn() const {
-      const bool even_order = order == std::array<int, 3>{0, 1, 2} || order == std::array<int, 3>{1, 2, 0} ||
+      const bool even_order = order == std::array<int, 3>{0, 1, 2} ||
+                              order == std::array<int, 3>{1, 2, 0} ||
                               order == std::array<int, 3>{2, 0, 1};
       const auto flips = std::count(flipped.begin(), flipped.end(), true);
       return even_order == (flips % 2 == 0);
@@ -80,7 +87,9 @@ class CubeSymmetry final : public Transform {
     std::array<int, 3> order{0, 1, 2};
     do {
       if (plane && order[0] != 0) continue;
-      const bool fits = std::all_of(grids.begin(), grids.end(), [&](const auto& grid) { return keeps_grid(grid.second, order); });
+      const bool fits = std::all_of(grids.begin(), grids.end(), [&](const auto& grid) {
+        return keeps_grid(grid.second, order);
+      });
       if (!fits) continue;
       for (int signs = 0; signs < 8; ++signs) {
         const Symmetry symmetry{order, {(signs & 1) != 0, (signs & 2) != 0, (signs & 4) != 0}};
@@ -94,7 +103,8 @@ class CubeSymmetry final : public Transform {
   static bool keeps_grid(const Geometry& grid, const std::array<int, 3>& order) {
     for (int out = 0; out < 3; ++out) {
       const int in = order[static_cast<std::size_t>(out)];
-      if (grid.shape[static_cast<std::size_t>(in)] != grid.shape[static_cast<std::size_t>(out)]) return false;
+      if (grid.shape[static_cast<std::size_t>(in)] != grid.shape[static_cast<std::size_t>(out)])
+        return false;
       if (std::abs(grid.spacing[2 - in] / grid.spacing[2 - out] - 1.0) > 0.01) return false;
     }
     return true;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-#include <cmath>
-
 #include "framework/data/intensity.h"
 #include "framework/data/transform.h"
+
+#include <algorithm>
+#include <cmath>
 
 namespace triptych {
 namespace {
@@ -18,7 +18,10 @@ class Gamma final : public Transform {
     std::vector<std::string> entries;
 
     void visit(auto& field) {
-      field("range", range, "the exponent lies between 1 / (1 + range) and 1 + range", config::AtLeast{0.0});
+      field("range",
+            range,
+            "the exponent lies between 1 / (1 + range) and 1 + range",
+            config::AtLeast{0.0});
       field("probability", probability, "of changing", config::Between{0.0, 1.0});
       field("entries", entries, "entries to change; [] = all intensities");
     }
@@ -42,7 +45,8 @@ class Gamma final : public Transform {
         const float range = *high - *low;
         if (!(range > 0.0F)) return;
         for (std::int64_t i = 0; i < count; ++i) {
-          value[i] = minimum + range * std::pow(std::max(0.0F, (value[i] - minimum) / range), exponent);
+          value[i] =
+              minimum + range * std::pow(std::max(0.0F, (value[i] - minimum) / range), exponent);
         }
       });
     });

@@ -5,7 +5,8 @@
 namespace triptych {
 namespace {
 
-/// Adds white Gaussian noise, independent in every voxel and entry; its standard deviation is drawn evenly from 0 to `sigma`.
+/// Adds white Gaussian noise, independent in every voxel and entry; its standard deviation is drawn
+/// evenly from 0 to `sigma`.
 class GaussianNoise final : public Transform {
  public:
   struct Config {
@@ -14,7 +15,10 @@ class GaussianNoise final : public Transform {
     std::vector<std::string> entries;
 
     void visit(auto& field) {
-      field("sigma", sigma, "largest standard deviation; harmonised values span 0..1", config::AtLeast{0.0});
+      field("sigma",
+            sigma,
+            "largest standard deviation; harmonised values span 0..1",
+            config::AtLeast{0.0});
       field("probability", probability, "of adding noise", config::Between{0.0, 1.0});
       field("entries", entries, "entries to change; [] = all intensities");
     }
@@ -33,12 +37,14 @@ class GaussianNoise final : public Transform {
     if (parameters.empty()) return;
     const double sigma = parameters.at("sigma")[0];
     const auto seed = static_cast<std::uint64_t>(parameters.at("seed")[0]);
-    for_each_intensity(sample, config_.entries, "gaussian_noise", [&](const std::string& name, Entry& entry) {
-      RandomStream noise = RandomStream(seed).derive(name);
-      entry.data = mapped_values(entry.data, [&](float* value, std::int64_t count) {
-        for (std::int64_t i = 0; i < count; ++i) value[i] += static_cast<float>(sigma * noise.normal());
-      });
-    });
+    for_each_intensity(
+        sample, config_.entries, "gaussian_noise", [&](const std::string& name, Entry& entry) {
+          RandomStream noise = RandomStream(seed).derive(name);
+          entry.data = mapped_values(entry.data, [&](float* value, std::int64_t count) {
+            for (std::int64_t i = 0; i < count; ++i)
+              value[i] += static_cast<float>(sigma * noise.normal());
+          });
+        });
   }
 
  private:

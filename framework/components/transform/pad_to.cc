@@ -5,8 +5,9 @@
 namespace triptych {
 namespace {
 
-/// Grows items that are smaller than a size, evenly on both sides. Images and vectors repeat their edge, labels become -1
-/// (ignore); content stays where it is in the world. Axes that are large enough stay as they are.
+/// Grows items that are smaller than a size, evenly on both sides. Images and vectors repeat their
+/// edge, labels become -1 (ignore); content stays where it is in the world. Axes that are large
+/// enough stay as they are.
 class PadTo final : public Transform {
  public:
   struct Config {
@@ -16,9 +17,19 @@ class PadTo final : public Transform {
     std::vector<std::string> frames;
 
     void visit(auto& field) {
-      field("size", size, "least voxels [H, W] or [D, H, W]", config::Need::kRequired, config::AtLeast{1});
-      field("multiple", multiple, "sizes of these axes grow to a multiple of this too", config::AtLeast{1});
-      field("label_outside", label_outside, "what labels are in the padding", config::OneOf{"ignore", "edge"});
+      field("size",
+            size,
+            "least voxels [H, W] or [D, H, W]",
+            config::Need::kRequired,
+            config::AtLeast{1});
+      field("multiple",
+            multiple,
+            "sizes of these axes grow to a multiple of this too",
+            config::AtLeast{1});
+      field("label_outside",
+            label_outside,
+            "what labels are in the padding",
+            config::OneOf{"ignore", "edge"});
       field("frames", frames, "frames to pad; [] = all");
     }
     void validate(config::Problems& problems) const {

@@ -14,7 +14,10 @@ class RandomFlip final : public Transform {
     std::vector<std::string> frames;
 
     void visit(auto& field) {
-      field("axes", axes, "axes of the item that may be mirrored (0 = D, 1 = H, 2 = W)", config::Between{0, 2});
+      field("axes",
+            axes,
+            "axes of the item that may be mirrored (0 = D, 1 = H, 2 = W)",
+            config::Between{0, 2});
       field("probability", probability, "of mirroring, for each axis", config::Between{0.0, 1.0});
       field("frames", frames, "frames to move; [] = all");
     }
@@ -35,7 +38,8 @@ class RandomFlip final : public Transform {
     if (flip == std::vector<double>(3, 0.0)) return;
     std::map<std::string, GridMap> maps;
     for (const auto& [frame, grid] : frame_grids(sample, config_.frames, "random_flip")) {
-      maps.emplace(frame, permuted_axes(grid, {0, 1, 2}, {flip[0] > 0.5, flip[1] > 0.5, flip[2] > 0.5}));
+      maps.emplace(frame,
+                   permuted_axes(grid, {0, 1, 2}, {flip[0] > 0.5, flip[1] > 0.5, flip[2] > 0.5}));
     }
     move_entries(sample, maps, LabelOutside::kEdge);
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <torch/types.h>
-
 #include "framework/learn/weighting.h"
+
+#include <torch/types.h>
 
 namespace triptych {
 namespace {
@@ -16,13 +16,15 @@ class FixedWeighting final : public Weighting {
     }
   };
 
-  FixedWeighting(const Config& config, const WeightingTasks& tasks) : config_(config), values_(tasks.weights) {
+  FixedWeighting(const Config& config, const WeightingTasks& tasks)
+      : config_(config), values_(tasks.weights) {
     weights_ = register_buffer("weights", torch::tensor(tasks.weights, torch::kFloat));
   }
 
   at::Tensor combine(const at::Tensor& losses, const at::Tensor& present) override {
     // where() rather than a product: an absent task's loss may be anything, NaN included.
-    const at::Tensor weighted = torch::where(present, losses * weights_, torch::zeros_like(losses)).sum();
+    const at::Tensor weighted =
+        torch::where(present, losses * weights_, torch::zeros_like(losses)).sum();
     if (!config_.normalise) return weighted;
     return weighted / (weights_ * present).sum().clamp_min(1e-12);
   }

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "framework/learn/weighting.h"
+
 #include <algorithm>
 
 #include <torch/types.h>
 
-#include "framework/learn/weighting.h"
-
 namespace triptych {
 namespace {
 
-/// Homoscedastic uncertainty (Kendall, Gal and Cipolla, CVPR 2018): L = sum_t k_t exp(-s_t) L_t + s_t / 2 with trainable
-/// s_t = log sigma_t^2, clamped to [-bound, bound]; k_t = 1/2 for regression losses, 1 for classification losses.
+/// Homoscedastic uncertainty (Kendall, Gal and Cipolla, CVPR 2018): L = sum_t k_t exp(-s_t) L_t +
+/// s_t / 2 with trainable s_t = log sigma_t^2, clamped to [-bound, bound]; k_t = 1/2 for regression
+/// losses, 1 for classification losses.
 class UncertaintyWeighting final : public Weighting {
  public:
   struct Config {
@@ -17,7 +18,9 @@ class UncertaintyWeighting final : public Weighting {
     double initial = 0.0;
     double bound = 10.0;
     void visit(auto& field) {
-      field("regression", regression, "tasks whose loss is a regression (factor 1/2); the others classify");
+      field("regression",
+            regression,
+            "tasks whose loss is a regression (factor 1/2); the others classify");
       field("initial", initial, "start value of every s = log sigma^2");
       field("bound", bound, "s is kept in [-bound, bound]", config::Above{0.0});
     }
@@ -25,10 +28,12 @@ class UncertaintyWeighting final : public Weighting {
 
   UncertaintyWeighting(const Config& config, const WeightingTasks& tasks) : config_(config) {
     const auto count = static_cast<std::int64_t>(tasks.keys.size());
-    log_variance_ = register_parameter("log_variance", torch::full({count}, config.initial, torch::kFloat));
+    log_variance_ =
+        register_parameter("log_variance", torch::full({count}, config.initial, torch::kFloat));
     std::vector<double> factors;
     for (const std::string& key : tasks.keys) {
-      const bool regression = std::find(config.regression.begin(), config.regression.end(), key) != config.regression.end();
+      const bool regression = std::find(config.regression.begin(), config.regression.end(), key) !=
+                              config.regression.end();
       factors.push_back(regression ? 0.5 : 1.0);
     }
     factor_ = register_buffer("factor", torch::tensor(factors, torch::kFloat));
@@ -41,7 +46,9 @@ class UncertaintyWeighting final : public Weighting {
   }
 
   std::vector<double> current_weights() const override {
-    const at::Tensor weights = (factor_ * torch::exp(-log_variance_.detach())).to(torch::kCPU, torch::kDouble).contiguous();
+    const at::Tensor weights = (factor_ * torch::exp(-log_variance_.detach()))
+                                   .to(torch::kCPU, torch::kDouble)
+                                   .contiguous();
     return {weights.data_ptr<double>(), weights.data_ptr<double>() + weights.numel()};
   }
 
