@@ -55,6 +55,7 @@ find_package(HDF5 REQUIRED COMPONENTS C)
 triptych_wrap(hdf5)
 target_link_libraries(triptych_hdf5_dependency INTERFACE ${HDF5_C_LIBRARIES})
 target_include_directories(triptych_hdf5_dependency SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
+target_compile_definitions(triptych_hdf5_dependency INTERFACE H5_USE_110_API)  # one signature in Debian 12 and 13
 
 # Only modules that link on Debian 12 and 13 without extra packages.
 find_package(ITK 5.2 REQUIRED COMPONENTS ITKCommon ITKIOImageBase ITKIONIFTI ITKIONRRD ITKIOMeta ITKIOVTK ITKIOPNG ITKIOJPEG
