@@ -14,21 +14,22 @@ namespace {
 
 constexpr std::int64_t kSlabSlices = 32;
 
-/// Reads slabs of a location in order; each slab is [C, d, H, W] float32.
-void for_each_slab(const std::string& location,
-                   const ReadOptions& options,
-                   const VolumeHeader& header,
-                   const std::function<void(std::int64_t first, const at::Tensor&)>& use) {
-  if (!header.reads_regions) {
-    use(0, read_volume(location, options).data.to(at::kFloat));
-    return;
-  }
+/// Slabs of so many slices, in order.
+std::vector<Region> slabs(const Index3& shape, std::int64_t slices) {
+  std::vector<Region> regions;
+  for (std::int64_t first = 0; first < shape[0]; first += slices)
+    regions.push_back({{first, 0, 0}, {std::min(slices, shape[0] - first), shape[1], shape[2]}});
+  return regions;
+}
+
+/// Slices to read at a time. A compressed file is inflated from its start for every slab, so slabs
+/// of it take a quarter of the memory.
+std::int64_t slices_at_once(const VolumeHeader& header, std::int64_t memory) {
+  if (header.reads_regions) return kSlabSlices;
   const Index3& shape = header.geometry.shape;
-  for (std::int64_t first = 0; first < shape[0]; first += kSlabSlices) {
-    const Region region{{first, 0, 0},
-                        {std::min(kSlabSlices, shape[0] - first), shape[1], shape[2]}};
-    use(first, read_region(location, region, options).data.to(at::kFloat));
-  }
+  const std::int64_t slice_bytes =
+      header.channels * shape[1] * shape[2] * static_cast<std::int64_t>(sizeof(float));
+  return std::max(kSlabSlices, memory / 4 / slice_bytes);
 }
 
 bool needs_resampling(const HarmoniseConfig& harmonise, const Geometry& geometry) {
@@ -79,29 +80,23 @@ InputVolume read_input(const std::string& location,
     const Volume volume = harmonise(read_volume(location, own), harmonise_config, location);
     input.geometry = volume.geometry;
     input.store = store_of(input.geometry, channels, budget, scratch);
-    input.store->tensor().copy_(volume.data);
+    input.store->write({{0, 0, 0}, input.geometry.shape}, volume.data);
     return input;
   }
+  const std::int64_t slices = slices_at_once(header, budget.left());
   input.store = store_of(input.geometry, channels, budget, scratch);
-  for_each_slab(location, own, header, [&](std::int64_t first, const at::Tensor& slab) {
-    input.store->tensor().narrow(1, first, slab.size(1)).copy_(slab);
-    input.store->release_pages();
-  });
+  VolumeStore& store = *input.store;
+  for (const Region& slab : slabs(store.shape(), slices))
+    store.write(slab, read_region(location, slab, own).data);
   if (harmonise_config.mode == "none") return input;
-  const at::Tensor values = input.store->tensor();
+  const std::vector<Region> parts = slabs(store.shape(), kSlabSlices);
   const BlockSource blocks = [&](const std::function<void(const at::Tensor&)>& block) {
-    for (std::int64_t first = 0; first < values.size(1); first += kSlabSlices) {
-      block(values.narrow(1, first, std::min(kSlabSlices, values.size(1) - first)).contiguous());
-    }
+    for (const Region& part : parts) block(store.read(part));
   };
   const IntensityStatistics statistics = measure_intensities(
       blocks, harmonise_config.low_percentile, harmonise_config.high_percentile);
   const IntensityMap map = fit_intensities(statistics, harmonise_config, location);
-  for (std::int64_t first = 0; first < values.size(1); first += kSlabSlices) {
-    at::Tensor slab = values.narrow(1, first, std::min(kSlabSlices, values.size(1) - first));
-    slab.copy_(map.apply(slab.contiguous()));
-    input.store->release_pages();
-  }
+  for (const Region& part : parts) store.write(part, map.apply(store.read(part)));
   return input;
 }
 

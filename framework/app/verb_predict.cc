@@ -55,13 +55,32 @@ struct PredictConfig {
   }
 };
 
-/// Carries a map on the working grid back to the grid of the input file.
-Volume on_input_grid(const at::Tensor& data,
+/// Carries a map on the working grid back to the grid of the input file. Resampling needs the map
+/// in memory.
+VolumeSource on_input_grid(const VolumeSource& map,
+                           const InputVolume& input,
+                           Interpolation interpolation) {
+  if (same_grid(input.geometry, input.original)) return map;
+  const Volume volume{all_voxels(map), input.geometry, "", {}};
+  return source_of(resample(volume, input.original, interpolation));
+}
+
+VolumeSource stored_values(const VolumeStore& store, const InputVolume& input) {
+  return {input.geometry,
+          store.channels(),
+          at::kFloat,
+          [&store](std::int64_t channel, const Region& region) {
+            return store.read(region, channel).to(at::kFloat);
+          }};
+}
+
+/// One channel that `map` [K, d, h, w] -> [1, d, h, w] makes of the channels of a store.
+VolumeSource derived(const VolumeStore& store,
                      const InputVolume& input,
-                     Interpolation interpolation) {
-  Volume volume{data, input.geometry, "", {}};
-  if (same_grid(input.geometry, input.original)) return volume;
-  return resample(volume, input.original, interpolation);
+                     at::Tensor (*map)(const at::Tensor&)) {
+  return {input.geometry, 1, at::kFloat, [&store, map](std::int64_t, const Region& region) {
+            return map(store.read(region))[0];
+          }};
 }
 
 /// Class indices as the values that label files of this class table hold.
@@ -120,13 +139,14 @@ void write_maps(const fs::path& folder,
   const auto wanted = [&](const char* name) {
     return std::find(outputs.begin(), outputs.end(), name) != outputs.end();
   };
-  const auto write = [&](const char* name, const at::Tensor& data) {
+  const auto write = [&](const char* name, const VolumeSource& map) {
     write_volume((folder / (std::string(name) + ".nii.gz")).string(),
-                 on_input_grid(data, input, Interpolation::kLinear));
+                 on_input_grid(map, input, Interpolation::kLinear));
   };
-  if (wanted("probabilities")) write("probabilities", fused.probabilities->tensor().to(at::kFloat));
-  if (wanted("entropy")) write("entropy", normalised_entropy(fused.probabilities->tensor()));
-  if (wanted("disagreement")) write("disagreement", plane_disagreement(fused.votes->tensor()));
+  if (wanted("probabilities")) write("probabilities", stored_values(*fused.probabilities, input));
+  if (wanted("entropy")) write("entropy", derived(*fused.probabilities, input, normalised_entropy));
+  if (wanted("disagreement"))
+    write("disagreement", derived(*fused.votes, input, plane_disagreement));
 }
 
 void write_classes(const PredictConfig& config,
@@ -134,8 +154,11 @@ void write_classes(const PredictConfig& config,
                    const FusedVolume& fused,
                    const InputVolume& input) {
   const ClassTable& classes = trained.task().task->context().classes;
-  const Volume labels =
-      on_input_grid(class_values(fused.labels->tensor(), classes), input, Interpolation::kNearest);
+  const VolumeSource indices{
+      input.geometry, 1, at::kLong, [&](std::int64_t channel, const Region& region) {
+        return class_values(fused.labels->read(region, channel), classes);
+      }};
+  const VolumeSource labels = on_input_grid(indices, input, Interpolation::kNearest);
   if (!file_extension(config.output).empty()) {
     write_labels(config.output, labels, classes);
     return;
@@ -151,7 +174,7 @@ void write_values(const PredictConfig& config,
   const bool to_file = !file_extension(config.output).empty();
   const std::string file =
       to_file ? config.output : (fs::path(config.output) / "prediction.nii.gz").string();
-  write_volume(file, on_input_grid(values.tensor(), input, Interpolation::kLinear));
+  write_volume(file, on_input_grid(stored_values(values, input), input, Interpolation::kLinear));
 }
 
 bool labels_alone(const InferConfig& infer) {

@@ -3,13 +3,14 @@
 
 #include "framework/core/error.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
 
-#include <ATen/ops/from_blob.h>
+#include <ATen/ATen.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -41,11 +42,10 @@ class Mapping {
 
   void release_pages() const {
     if (file_ < 0) return;
-    // Start writing dirty pages now, so that dropping clean ones later frees memory without waiting
-    // for the disk.
+    // Start writing dirty pages now, so that the kernel can drop them later without waiting for the
+    // disk.
     sync_file_range(file_, 0, 0, SYNC_FILE_RANGE_WRITE);
     madvise(data_, bytes_, MADV_DONTNEED);
-    posix_fadvise(file_, 0, 0, POSIX_FADV_DONTNEED);
   }
 
  private:
@@ -53,6 +53,16 @@ class Mapping {
   int file_;
   void* data_ = nullptr;
 };
+
+constexpr std::int64_t kTouchedBytes = std::int64_t{64} << 20;
+
+at::Tensor part_of(const at::Tensor& array, const Region& region) {
+  at::Tensor part = array;
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    part = part.narrow(static_cast<std::int64_t>(axis) - 3, region.start[axis], region.size[axis]);
+  }
+  return part;
+}
 
 /// An open file without a name: it vanishes with the process, however that ends.
 int open_unlinked(const std::filesystem::path& folder) {
@@ -136,6 +146,40 @@ VolumeStore::~VolumeStore() {
 std::int64_t VolumeStore::channels() const { return state_->channels; }
 const Index3& VolumeStore::shape() const { return state_->shape; }
 bool VolumeStore::in_memory() const { return state_->budget != nullptr; }
+
+at::Tensor VolumeStore::read(const Region& region) const {
+  const auto& [depth, height, width] = region.size;
+  at::Tensor values = at::empty({state_->channels, depth, height, width}, state_->type);
+  for (std::int64_t channel = 0; channel < state_->channels; ++channel)
+    copy(part_of(tensor()[channel], region), values[channel]);
+  return values;
+}
+
+at::Tensor VolumeStore::read(const Region& region, std::int64_t channel) const {
+  at::Tensor values = at::empty(region.size, state_->type);
+  copy(part_of(tensor()[channel], region), values);
+  return values;
+}
+
+void VolumeStore::write(const Region& region, const at::Tensor& values) {
+  TRIPTYCH_ASSERT(values.size(0) == state_->channels);
+  for (std::int64_t channel = 0; channel < state_->channels; ++channel)
+    copy(values[channel], part_of(tensor()[channel], region));
+}
+
+void VolumeStore::copy(const at::Tensor& from, const at::Tensor& to) const {
+  TRIPTYCH_ASSERT(from.sizes() == to.sizes());
+  // A row that is touched brings its whole page, so whole slices are counted.
+  const std::int64_t slice_bytes = state_->shape[1] * state_->shape[2] *
+                                   static_cast<std::int64_t>(c10::elementSize(state_->type));
+  const std::int64_t slices =
+      in_memory() ? from.size(0) : std::max<std::int64_t>(1, kTouchedBytes / slice_bytes);
+  for (std::int64_t first = 0; first < from.size(0); first += slices) {
+    const std::int64_t count = std::min(slices, from.size(0) - first);
+    to.narrow(0, first, count).copy_(from.narrow(0, first, count));
+    release_pages();
+  }
+}
 
 at::Tensor VolumeStore::tensor() const {
   // The tensor shares the mapping, so it stays valid even when it outlives the store.

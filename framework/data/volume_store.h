@@ -43,14 +43,24 @@ class VolumeStore {
   const Index3& shape() const;
   bool in_memory() const;
 
-  /// A tensor over the whole array without a copy: [C, D, H, W], contiguous. Slices along D are
-  /// cheap views.
+  /// A copy of a region of every channel, [C, d, h, w], or of one channel, [d, h, w]; contiguous.
+  at::Tensor read(const Region& region) const;
+  at::Tensor read(const Region& region, std::int64_t channel) const;
+  /// Stores values [C, d, h, w] of any type. Neither reading nor writing keeps pages of a mapped
+  /// file in memory.
+  void write(const Region& region, const at::Tensor& values);
+
+  /// A tensor over the whole array without a copy: [C, D, H, W], contiguous. For passes that touch
+  /// voxels in an order of their own; they call release_pages() themselves.
   at::Tensor tensor() const;
-  /// Lets the kernel drop the pages of a mapped file that were touched (no effect in memory); call
-  /// after each pass block.
+  /// Takes the pages of a mapped file that were touched out of the process (no effect in memory).
+  /// The kernel may keep them as its cache while memory lasts.
   void release_pages() const;
 
  private:
+  /// Copies [d, h, w] to or from this store, a few slices at a time.
+  void copy(const at::Tensor& from, const at::Tensor& to) const;
+
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -54,15 +54,33 @@ std::unique_ptr<ImageReader> open_file(const std::filesystem::path& file,
 /// True for a folder that holds DICOM files.
 bool holds_dicom(const std::filesystem::path& folder);
 
-/// What is written: a volume, the type of its voxels in the file, and for label maps their classes.
+/// What is written: voxels, their type in the file, and for label maps their classes.
 struct WriteRequest {
-  const Volume& volume;
+  const VolumeSource& source;
   VoxelType type;
   bool labels = false;
   const ClassTable* classes = nullptr;
 };
 
+/// Voxels of a region of one channel as they lie in the file; contiguous.
+at::Tensor encoded_piece(const WriteRequest& request,
+                         std::int64_t channel,
+                         const Region& region,
+                         const std::string& place);
+/// All voxels as they lie in the file, the channels of a voxel together: [D, H, W, C], contiguous.
+at::Tensor encoded_voxels(const WriteRequest& request, const std::string& place);
+/// Cuts a volume along D into pieces of a few MB, at least one slice each.
+std::vector<Region> slabs_of(const Index3& shape, std::int64_t bytes_per_voxel);
+
 void write_itk_file(const std::filesystem::path& target, const WriteRequest& request);
+/// Lets ITK write `voxels` of `geometry` to `file`; `target` is named in messages.
+void write_with_itk(const std::filesystem::path& file,
+                    const std::filesystem::path& target,
+                    const Geometry& geometry,
+                    const WriteRequest& request,
+                    const at::Tensor& voxels);
+/// .nii or .nii.gz of two slices or more.
+void write_nifti(const std::filesystem::path& target, const WriteRequest& request);
 /// Grey, grey and alpha, RGB or RGBA of 8 or 16 bits; [C, 1, H, W] of uint8 or uint16 values.
 void write_png(const std::filesystem::path& target, const at::Tensor& data, VoxelType type);
 /// Grey or RGB of 8 bits; [C, 1, H, W] of uint8 values. Lossy, quality 95.
@@ -73,8 +91,9 @@ void write_hdf5(const std::filesystem::path& target,
                 const std::string& dataset,
                 const WriteRequest& request);
 
-/// Slicer's segmentation fields for the header of a `.seg.nrrd`, as key and value.
-std::vector<std::pair<std::string, std::string>> segment_fields(const Volume& labels,
+/// Slicer's segmentation fields for the header of a `.seg.nrrd` from labels [1, D, H, W], as key
+/// and value.
+std::vector<std::pair<std::string, std::string>> segment_fields(const at::Tensor& labels,
                                                                 const ClassTable& classes);
 
 }  // namespace triptych

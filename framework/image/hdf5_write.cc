@@ -15,6 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr hsize_t kChunk = 64;  // voxels along each axis; a whole slice when there is but one
+constexpr std::int64_t kPieceVoxels = 1 << 22;
 constexpr unsigned kDeflateLevel = 4;
 
 hid_t file_type_of(VoxelType type) {
@@ -87,11 +88,9 @@ class Hdf5Writer {
 
   void write(const std::string& path, const WriteRequest& request) {
     remove(path);
-    const at::Tensor& data = request.volume.data;
-    const at::Tensor voxels = encode_values(data, request.type, place_);
-    std::vector<hsize_t> shape;
-    for (std::int64_t axis = data.size(0) == 1 ? 1 : 0; axis < 4; ++axis)
-      shape.push_back(data.size(axis));
+    const VolumeSource& source = request.source;
+    std::vector<hsize_t> shape(source.geometry.shape.begin(), source.geometry.shape.end());
+    if (source.channels > 1) shape.insert(shape.begin(), source.channels);
     const Hdf5Handle space(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr),
                            H5Sclose);
     const Hdf5Handle links(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
@@ -102,19 +101,56 @@ class Hdf5Writer {
             file_, path.c_str(), file_type_of(request.type), space, links, layout, H5P_DEFAULT),
         H5Dclose);
     check(dataset.valid());
-    check(H5Dwrite(dataset,
-                   memory_type_of(request.type),
-                   H5S_ALL,
-                   H5S_ALL,
-                   H5P_DEFAULT,
-                   voxels.data_ptr()) >= 0);
-    write_grid(dataset, request.volume.geometry);
+    for (std::int64_t channel = 0; channel < source.channels; ++channel) {
+      for (const Region& region : whole_chunks(source.geometry.shape))
+        write_piece(dataset, space, request, channel, region);
+    }
+    write_grid(dataset, source.geometry);
     check(dataset.close());
     check(H5Fflush(file_, H5F_SCOPE_GLOBAL) >= 0);
     check(file_.close());
   }
 
  private:
+  /// Pieces that no chunk lies across, so that each chunk is compressed once.
+  static std::vector<Region> whole_chunks(const Index3& shape) {
+    if (shape[0] == 1) return {{{0, 0, 0}, shape}};
+    const auto chunk = static_cast<std::int64_t>(kChunk);
+    const std::int64_t chunks =
+        std::max<std::int64_t>(1, kPieceVoxels / (chunk * chunk * shape[2]));
+    std::vector<Region> regions;
+    for (std::int64_t z = 0; z < shape[0]; z += chunk) {
+      for (std::int64_t y = 0; y < shape[1]; y += chunk * chunks) {
+        regions.push_back(
+            {{z, y, 0},
+             {std::min(chunk, shape[0] - z), std::min(chunk * chunks, shape[1] - y), shape[2]}});
+      }
+    }
+    return regions;
+  }
+
+  void write_piece(hid_t dataset,
+                   hid_t space,
+                   const WriteRequest& request,
+                   std::int64_t channel,
+                   const Region& region) const {
+    const at::Tensor voxels = encoded_piece(request, channel, region, place_);
+    std::vector<hsize_t> start(region.start.begin(), region.start.end());
+    std::vector<hsize_t> size(region.size.begin(), region.size.end());
+    if (request.source.channels > 1) {
+      start.insert(start.begin(), static_cast<hsize_t>(channel));
+      size.insert(size.begin(), 1);
+    }
+    const Hdf5Handle piece(H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr),
+                           H5Sclose);
+    check(H5Sselect_hyperslab(space, H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr) >=
+          0);
+    check(
+        H5Dwrite(
+            dataset, memory_type_of(request.type), piece, space, H5P_DEFAULT, voxels.data_ptr()) >=
+        0);
+  }
+
   void remove(const std::string& path) {
     if (!link_exists(path)) return;
     const Hdf5Handle object(H5Oopen(file_, path.c_str(), H5P_DEFAULT), H5Oclose);

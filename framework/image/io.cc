@@ -153,30 +153,42 @@ Volume read_part(const std::string& location,
   return volume;
 }
 
-/// Labels as int64; names the first value that is none.
-at::Tensor whole_numbers(const at::Tensor& data, const std::string& location) {
-  if (!data.is_floating_point()) return data.to(at::kLong);
+/// Throws data_error naming the first value of a label map's part [.., d, h, w] that is no whole
+/// number; `start` is where the part begins in the map.
+void check_whole_numbers(const at::Tensor& data, const Index3& start, const std::string& location) {
+  if (!data.is_floating_point()) return;
   const at::Tensor wrong = data.ne(data.round()).logical_or(data.isfinite().logical_not());
   if (wrong.any().item<bool>()) {
     const std::int64_t first = wrong.flatten().to(at::kByte).argmax().item<std::int64_t>();
-    const std::int64_t height = data.size(2);
-    const std::int64_t width = data.size(3);
+    const std::int64_t height = data.size(-2);
+    const std::int64_t width = data.size(-1);
     throw data_error(
         fmt::format(
             "{}: expected whole numbers in a label map, got {:g} at voxel (x {}, y {}, z {})",
             location,
             data.flatten()[first].item<double>(),
-            first % width,
-            first / width % height,
-            first / (width * height)),
+            start[2] + first % width,
+            start[1] + first / width % height,
+            start[0] + first / (width * height)),
         "is this an image instead of a label map?");
   }
-  return data.to(at::kLong);
+}
+
+/// The smallest integer type for a label map, after a look at all of it.
+VoxelType label_type(const VolumeSource& labels, const std::string& location) {
+  std::int64_t lowest = 0, highest = 0;
+  for (const Region& slab : slabs_of(labels.geometry.shape, c10::elementSize(labels.type))) {
+    const at::Tensor piece = labels.read(0, slab);
+    check_whole_numbers(piece, slab.start, location);
+    lowest = std::min(lowest, piece.min().to(at::kLong).item<std::int64_t>());
+    highest = std::max(highest, piece.max().to(at::kLong).item<std::int64_t>());
+  }
+  return smallest_integer_type(lowest, highest);
 }
 
 void write(const std::string& text, const WriteRequest& request) {
   const Location location = parse_location(text);
-  check_volume(request.volume, text);
+  check_valid(request.source.geometry, text);
   std::error_code code;
   // A folder is replaced as a whole, so it must be asked for in so many words.
   if (text.back() != '/' && fs::is_directory(location.path, code)) {
@@ -228,26 +240,33 @@ Volume read_labels(const std::string& location, const ReadOptions& options) {
             "{}: expected one channel in a label map, got {}", location, volume.data.size(0)),
         "colour pictures and 4D series are no label maps");
   }
-  volume.data = whole_numbers(volume.data, location);
+  check_whole_numbers(volume.data, {0, 0, 0}, location);
+  volume.data = volume.data.to(at::kLong);
   return volume;
 }
 
 void write_volume(const std::string& location, const Volume& volume) {
-  write(location, {volume, file_type(volume.data.scalar_type())});
+  check_volume(volume, location);
+  write_volume(location, source_of(volume));
+}
+
+void write_volume(const std::string& location, const VolumeSource& source) {
+  write(location, {source, file_type(source.type)});
 }
 
 void write_labels(const std::string& location, const Volume& labels, const ClassTable& classes) {
   check_volume(labels, location);
-  if (labels.data.size(0) != 1) {
+  write_labels(location, source_of(labels), classes);
+}
+
+void write_labels(const std::string& location,
+                  const VolumeSource& labels,
+                  const ClassTable& classes) {
+  if (labels.channels != 1) {
     throw data_error(fmt::format(
-        "{}: expected one channel of labels to write, got {}", location, labels.data.size(0)));
+        "{}: expected one channel of labels to write, got {}", location, labels.channels));
   }
-  Volume whole = labels;
-  whole.data = whole_numbers(labels.data.to(at::kCPU), location);
-  const bool empty = whole.data.numel() == 0;
-  const auto lowest = empty ? 0 : whole.data.min().item<std::int64_t>();
-  const auto highest = empty ? 0 : whole.data.max().item<std::int64_t>();
-  write(location, {whole, smallest_integer_type(lowest, highest), /*labels=*/true, &classes});
+  write(location, {labels, label_type(labels, location), /*labels=*/true, &classes});
 }
 
 }  // namespace triptych

@@ -5,6 +5,7 @@
 #include "framework/image/volume.h"
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -54,14 +55,35 @@ Volume read_region(const std::string& location,
 /// with whole numbers are accepted.
 Volume read_labels(const std::string& location, const ReadOptions& options = {});
 
+/// A volume that is made piece by piece while it is written, so that it need not be in memory.
+struct VolumeSource {
+  Geometry geometry;
+  std::int64_t channels = 1;
+  at::ScalarType type = at::kFloat;
+  /// Voxels [d, h, w] of one channel in a region, as often as they are asked for.
+  std::function<at::Tensor(std::int64_t channel, const Region& region)> read;
+};
+/// Pieces of a volume in memory; they share its data.
+VolumeSource source_of(const Volume& volume);
+/// All voxels of a source, [C, D, H, W].
+at::Tensor all_voxels(const VolumeSource& source);
+
 /// Writes by extension: .nii .nii.gz .mha .mhd .nrrd .nhdr .vtk, .h5 (`file.h5:/path`, chunked,
 /// deflate), .tif (ImageJ description + JSON sidecar), .png and .jpg (2D, 8/16 bit), or a folder of
 /// .tif slices for a location ending in '/'. float32 or any integer type; compressed where the
 /// format can. Atomic: temporary file, flush, rename.
 void write_volume(const std::string& location, const Volume& volume);
+/// The same from pieces: .nii, .nii.gz, .h5, .tif and folders of slices hold some tens of MB of the
+/// volume at a time; the other formats are put together in memory.
+void write_volume(const std::string& location, const VolumeSource& source);
 /// Writes class indices or values as the smallest integer type that holds them, compressed.
 /// `.seg.nrrd` gets Slicer's segment fields from `classes`.
 void write_labels(const std::string& location, const Volume& labels, const ClassTable& classes);
+
+/// The same from pieces, which are asked for twice: their range chooses the type.
+void write_labels(const std::string& location,
+                  const VolumeSource& labels,
+                  const ClassTable& classes);
 
 /// True when `location` names something read_header would try (extension or folder), without
 /// opening it.

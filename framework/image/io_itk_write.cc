@@ -74,17 +74,18 @@ void set_fields(itk::ImageIOBase& io,
   const auto set = [&](const std::string& key, const std::string& value) {
     itk::EncapsulateMetaData<std::string>(dictionary, key, value);
   };
-  if (!request.volume.geometry.spacing_known) {
+  if (!request.source.geometry.spacing_known) {
     set(format == "nifti" ? "aux_file" : kSpacingKey, kSpacingUnknown);
   }
   if (file_extension(target) != ".seg.nrrd" || request.classes == nullptr) return;
-  for (const auto& [key, value] : segment_fields(request.volume, *request.classes)) set(key, value);
+  for (const auto& [key, value] : segment_fields(all_voxels(request.source), *request.classes))
+    set(key, value);
 }
 
 void check_writable(const std::string& format,
                     const fs::path& target,
                     const WriteRequest& request) {
-  const Geometry& geometry = request.volume.geometry;
+  const Geometry& geometry = request.source.geometry;
   const bool picture = format == "png" || format == "jpeg";
   if (picture && !geometry.is_2d()) {
     throw shape_error(
@@ -104,15 +105,11 @@ void check_writable(const std::string& format,
 }
 
 /// PNG and JPEG know unsigned integers only.
-VoxelType picture_type(const std::string& format,
-                       const fs::path& target,
-                       const WriteRequest& request) {
-  if (format != "png" && format != "jpeg") return request.type;
-  const at::Tensor& data = request.volume.data;
+VoxelType picture_type(const std::string& format, const fs::path& target, const at::Tensor& data) {
   if (data.is_floating_point()) {
     throw data_error(fmt::format("{}: expected whole numbers of 8 or 16 bits, got {}",
                                  target.string(),
-                                 name_of(request.type)),
+                                 name_of(file_type(data.scalar_type()))),
                      "scale the image to 0..255 first or write .tif");
   }
   const double highest = data.numel() > 0 ? data.max().item<double>() : 0.0;
@@ -177,38 +174,57 @@ void finish(AtomicFile& file, const fs::path& target, const std::string& format)
   }
 }
 
+void write_picture(const fs::path& target, const std::string& format, const VolumeSource& source) {
+  const at::Tensor data = all_voxels(source);
+  const VoxelType type = picture_type(format, target, data);
+  if (format == "png") return write_png(target, data, type);
+  write_jpeg(target, data);
+}
+
 }  // namespace
 
-void write_itk_file(const fs::path& target, const WriteRequest& request) {
-  prepare_itk();
+void write_with_itk(const fs::path& file,
+                    const fs::path& target,
+                    const Geometry& geometry,
+                    const WriteRequest& request,
+                    const at::Tensor& voxels) {
   const std::string format = itk_format(target);
-  check_writable(format, target, request);
-  const VoxelType type = picture_type(format, target, request);
-  const at::Tensor& data = request.volume.data;
-  if (format == "png") return write_png(target, data, type);
-  if (format == "jpeg") return write_jpeg(target, data);
-  const at::Tensor voxels = encode_values(data.permute({1, 2, 3, 0}), type, target.string());
-  AtomicFile file(target);
   const auto io = create_itk_io(format);
-  const bool flat = writes_as_2d(request.volume.geometry) && file_extension(target) != ".seg.nrrd";
-  set_geometry(*io, request.volume.geometry, flat ? 2 : 3);
+  const bool flat = writes_as_2d(request.source.geometry) && file_extension(target) != ".seg.nrrd";
+  set_geometry(*io, geometry, flat ? 2 : 3);
   set_fields(*io, format, target, request);
-  io->SetFileName(file.temporary().string());
-  io->SetComponentType(component_of(type));
-  io->SetNumberOfComponents(data.size(0));
-  io->SetPixelType(pixel_of(format, type, data.size(0)));
+  io->SetFileName(file.string());
+  io->SetComponentType(component_of(request.type));
+  io->SetNumberOfComponents(request.source.channels);
+  io->SetPixelType(pixel_of(format, request.type, request.source.channels));
   io->SetFileTypeToBinary();
   io->SetUseCompression(true);
   try {
     io->WriteImageInformation();
     io->Write(voxels.data_ptr());
   } catch (const itk::ExceptionObject& problem) {
-    remove_data_files(file.temporary());
+    remove_data_files(file);
     throw io_error(
         fmt::format(
             "{}: cannot be written: {}", target.string(), one_line(problem.GetDescription())),
         "check the free space and the permissions of its folder");
   }
+}
+
+void write_itk_file(const fs::path& target, const WriteRequest& request) {
+  prepare_itk();
+  const std::string format = itk_format(target);
+  check_writable(format, target, request);
+  if (format == "png" || format == "jpeg") return write_picture(target, format, request.source);
+  const std::string extension = file_extension(target);
+  const bool one_nifti_file = extension == ".nii" || extension == ".nii.gz";
+  if (one_nifti_file && !request.source.geometry.is_2d()) return write_nifti(target, request);
+  AtomicFile file(target);
+  write_with_itk(file.temporary(),
+                 target,
+                 request.source.geometry,
+                 request,
+                 encoded_voxels(request, target.string()));
   finish(file, target, format);
 }
 

@@ -162,19 +162,22 @@ std::unique_ptr<ImageReader> open_slice_stack(const fs::path& folder, const Read
 }
 
 void write_slice_stack(const fs::path& folder, const WriteRequest& request) {
-  const Volume& volume = request.volume;
+  const VolumeSource& source = request.source;
   check_replaceable(folder);
   write_folder_atomically(folder, [&](const fs::path& temporary) {
-    Volume slice;
+    VolumeSource slice{{}, source.channels, source.type, {}};
     // Slices carry no place of their own: spacing.json says it once for all.
-    slice.geometry.shape = {1, volume.geometry.shape[1], volume.geometry.shape[2]};
+    slice.geometry.shape = {1, source.geometry.shape[1], source.geometry.shape[2]};
     slice.geometry.spacing_known = false;
-    for (std::int64_t z = 0; z < volume.geometry.shape[0]; ++z) {
-      slice.data = volume.data.narrow(1, z, 1);
+    for (std::int64_t z = 0; z < source.geometry.shape[0]; ++z) {
+      slice.read = [&source, z](std::int64_t channel, Region region) {
+        region.start[0] += z;
+        return source.read(channel, region);
+      };
       const WriteRequest one{slice, request.type, request.labels, request.classes};
       write_tiff(temporary / fmt::format("slice_{:05}.tif", z), one);
     }
-    write_file_atomically(temporary / "spacing.json", sidecar_text(volume.geometry));
+    write_file_atomically(temporary / "spacing.json", sidecar_text(source.geometry));
   });
 }
 

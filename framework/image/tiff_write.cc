@@ -46,19 +46,24 @@ int sample_format(VoxelType type) {
   }
 }
 
+bool is_color(const WriteRequest& request) {
+  return request.source.channels == 3 &&
+         (request.type == VoxelType::kUInt8 || request.type == VoxelType::kUInt16);
+}
+
 class TiffWriter {
  public:
   TiffWriter(const fs::path& temporary, const fs::path& target, const WriteRequest& request)
-      : target_(target), geometry_(request.volume.geometry), type_(request.type) {
-    const at::Tensor& data = request.volume.data;
-    const bool color =
-        data.size(0) == 3 && (type_ == VoxelType::kUInt8 || type_ == VoxelType::kUInt16);
-    samples_ = color ? 3 : 1;
+      : target_(target),
+        geometry_(request.source.geometry),
+        type_(request.type),
+        samples_(is_color(request) ? 3 : 1) {
     silence_libtiff();
-    const bool big = data.numel() * bytes_of(type_) > kLargestClassic;
+    const std::int64_t channels = request.source.channels;
+    const bool big = channels * geometry_.voxels() * bytes_of(type_) > kLargestClassic;
     tiff_ = TIFFOpen(temporary.c_str(), big ? "w8" : "w");
     check(tiff_ != nullptr);
-    description_ = description(geometry_, data.size(0) / samples_);
+    description_ = description(geometry_, channels / samples_);
   }
   ~TiffWriter() {
     if (tiff_ != nullptr) TIFFClose(tiff_);
@@ -66,10 +71,10 @@ class TiffWriter {
   TiffWriter(const TiffWriter&) = delete;
   TiffWriter& operator=(const TiffWriter&) = delete;
 
-  /// `pixels` is [H, W] or [H, W, 3].
+  /// `pixels` is [H, W] or [H, W, 3], encoded.
   void write_page(const at::Tensor& pixels) {
     set_tags();
-    const at::Tensor voxels = encode_values(pixels, type_, target_.string());
+    const at::Tensor voxels = pixels.contiguous();
     const std::int64_t row_bytes = geometry_.shape[2] * samples_ * bytes_of(type_);
     const std::int64_t rows = rows_per_strip();
     auto* bytes = static_cast<std::byte*>(voxels.data_ptr());
@@ -126,7 +131,7 @@ class TiffWriter {
   fs::path target_;
   Geometry geometry_;
   VoxelType type_;
-  std::int64_t samples_ = 1;
+  std::int64_t samples_;
   std::string description_;
   TIFF* tiff_ = nullptr;
   bool first_ = true;
@@ -144,21 +149,24 @@ void write_sidecar(const fs::path& target, const Geometry& geometry) {
 }  // namespace
 
 void write_tiff(const fs::path& target, const WriteRequest& request) {
-  const at::Tensor& data = request.volume.data;
+  const VolumeSource& source = request.source;
   AtomicFile file(target);
   TiffWriter writer(file.temporary(), target, request);
-  const bool color = data.size(0) == 3 &&
-                     (request.type == VoxelType::kUInt8 || request.type == VoxelType::kUInt16);
-  for (std::int64_t z = 0; z < data.size(1); ++z) {
-    if (color) {
-      writer.write_page(data.select(1, z).permute({1, 2, 0}));
-      continue;
+  for (const Region& slab :
+       slabs_of(source.geometry.shape, source.channels * bytes_of(request.type))) {
+    std::vector<at::Tensor> channels;
+    for (std::int64_t channel = 0; channel < source.channels; ++channel)
+      channels.push_back(encoded_piece(request, channel, slab, target.string()));
+    for (std::int64_t z = 0; z < slab.size[0]; ++z) {
+      std::vector<at::Tensor> pages;
+      for (const at::Tensor& channel : channels) pages.push_back(channel[z]);
+      if (is_color(request)) pages = {at::stack(pages, /*dim=*/2)};
+      for (const at::Tensor& page : pages) writer.write_page(page);
     }
-    for (std::int64_t c = 0; c < data.size(0); ++c) writer.write_page(data[c][z]);
   }
   writer.finish();
   open_tiff(file.temporary(), {})->check_complete();
-  write_sidecar(target, request.volume.geometry);
+  write_sidecar(target, source.geometry);
   file.commit();
 }
 

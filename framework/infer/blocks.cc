@@ -114,22 +114,15 @@ void run_blocks(const VolumeStore& input,
     const std::array<std::int64_t, 3> place{
         index / (rows * columns), index / columns % rows, index % columns};
     Block current;
-    at::Tensor image = input.tensor();
     for (std::size_t axis = 0; axis < 3; ++axis) {
       const auto i = static_cast<std::size_t>(place[axis]);
       current.start[axis] = axes[axis].starts[i];
       current.size[axis] = axes[axis].length;
       current.weights[axis] = axes[axis].weights(i);
-      image = image.narrow(
-          static_cast<std::int64_t>(axis) + 1, current.start[axis], current.size[axis]);
     }
-    add_block(current,
-              predict_block(image.contiguous().unsqueeze(0), predict, receiver.channels()),
-              receiver);
-    if (index % (rows * columns) == rows * columns - 1) {
-      input.release_pages();
-      receiver.release_pages();
-    }
+    const at::Tensor image = input.read({current.start, current.size}).unsqueeze(0);
+    add_block(current, predict_block(image, predict, receiver.channels()), receiver);
+    receiver.release_pages();
     progress.update(index + 1);
   }
   receiver.end_weighted();

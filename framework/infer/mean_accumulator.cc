@@ -2,12 +2,10 @@
 #include "framework/infer/mean_accumulator.h"
 
 #include "framework/core/error.h"
-#include "framework/core/parallel.h"
 
 namespace triptych {
 namespace {
 
-constexpr std::int64_t kMeanGrain = 1 << 16;  ///< voxels
 constexpr std::int64_t kMostPredictions = 255;
 
 }  // namespace
@@ -45,9 +43,10 @@ void MeanAccumulator::add_weighted(std::int64_t channel,
 }
 
 void MeanAccumulator::end_weighted() {
-  parallel_for(voxels_, kMeanGrain, [&](std::int64_t begin, std::int64_t end) {
+  const auto count = [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t v = begin; v < end; ++v) ++counts_data_[v];
-  });
+  };
+  for_voxel_blocks(voxels_, count, [&] { release_pages(); });
 }
 
 void MeanAccumulator::release_pages() const {
@@ -56,13 +55,14 @@ void MeanAccumulator::release_pages() const {
 }
 
 std::unique_ptr<VolumeStore> MeanAccumulator::finish() {
-  parallel_for(voxels_, kMeanGrain, [&](std::int64_t begin, std::int64_t end) {
+  const auto divide = [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t c = 0; c < sums_->channels(); ++c) {
       for (std::int64_t v = begin; v < end; ++v) {
         if (counts_data_[v] > 1) sums_data_[c * voxels_ + v] /= static_cast<float>(counts_data_[v]);
       }
     }
-  });
+  };
+  for_voxel_blocks(voxels_, divide, [&] { release_pages(); });
   counts_.reset();
   return std::move(sums_);
 }

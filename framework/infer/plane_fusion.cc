@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <vector>
 
@@ -20,6 +21,8 @@ namespace {
 constexpr double kWeightTolerance =
     1e-6;  ///< a neighbour nearer to zero weight than this is not needed
 constexpr std::int64_t kCarryGrain = 64;
+/// Voxels of the volume after which the receivers' pages are let go.
+constexpr std::int64_t kBlockVoxels = 1 << 22;
 
 /// A predicted slice until it is carried back.
 struct SlicePrediction {
@@ -89,12 +92,21 @@ class CarryBack {
   void run(std::int64_t first,
            std::int64_t owned,
            const std::vector<SlicePrediction>& slices) const {
-    parallel_for(shape_[0] * shape_[1], kCarryGrain, [&](std::int64_t begin, std::int64_t end) {
-      CarriedRow carried;
-      for (std::int64_t row = begin; row < end; ++row)
-        carry_row(row, first, owned, slices, carried);
-    });
-    for (const VolumeAccumulator* receiver : receivers_) receiver->release_pages();
+    const std::int64_t rows = shape_[0] * shape_[1];
+    const std::int64_t block = std::max(kCarryGrain, kBlockVoxels / shape_[2]);
+    for (std::int64_t start = 0; start < rows; start += block) {
+      std::atomic<bool> touched = false;
+      const auto carry = [&](std::int64_t begin, std::int64_t end) {
+        CarriedRow carried;
+        for (std::int64_t row = start + begin; row < start + end; ++row) {
+          carry_row(row, first, owned, slices, carried);
+          if (!carried.voxels.empty()) touched = true;
+        }
+      };
+      parallel_for(std::min(block, rows - start), kCarryGrain, carry);
+      if (!touched) continue;
+      for (const VolumeAccumulator* receiver : receivers_) receiver->release_pages();
+    }
   }
 
  private:

@@ -13,6 +13,8 @@ namespace triptych {
 namespace {
 
 constexpr std::int64_t kSampledRows = 8;
+/// Rows of an oblique slice after which pages are let go: each of their pixels may touch another.
+constexpr std::int64_t kReleasedRows = 32;
 
 /// Index below a clamped position and the weight of the index above.
 struct Cell {
@@ -109,15 +111,30 @@ SlabReader::SlabReader(const VolumeStore& input,
 void SlabReader::load_block(std::int64_t first) {
   block_first_ = std::max<std::int64_t>(0, first - slab_ / 2);
   block_end_ = std::min(planes_.slices, block_first_ + block_slices_ + slab_);
-  block_ = input_.tensor()
-               .narrow(1 + planes_.axis, block_first_, block_end_ - block_first_)
-               .contiguous();
+  Region region{{0, 0, 0}, input_.shape()};
+  const auto axis = static_cast<std::size_t>(planes_.axis);
+  region.start[axis] = block_first_;
+  region.size[axis] = block_end_ - block_first_;
+  block_ = input_.read(region);
   block_planes_.slices = block_end_ - block_first_;
-  input_.release_pages();
+}
+
+at::Tensor SlabReader::read_from_store(std::int64_t slice, const SliceWindow& window) const {
+  if (input_.in_memory() || planes_.axis_aligned)
+    return sample_slab(input_.tensor(), planes_, slice, slab_, window);
+  std::vector<at::Tensor> parts;
+  SliceWindow part = window;
+  for (std::int64_t row = 0; row < window.rows; row += kReleasedRows) {
+    part.row = window.row + row;
+    part.rows = std::min(kReleasedRows, window.rows - row);
+    parts.push_back(sample_slab(input_.tensor(), planes_, slice, slab_, part));
+    input_.release_pages();
+  }
+  return at::cat(parts, 3);
 }
 
 at::Tensor SlabReader::read(std::int64_t slice, const SliceWindow& window) {
-  if (block_slices_ == 0) return sample_slab(input_.tensor(), planes_, slice, slab_, window);
+  if (block_slices_ == 0) return read_from_store(slice, window);
   const std::int64_t needed_end = std::min(planes_.slices, slice + slab_ / 2 + 1);
   const std::int64_t needed_begin = std::max<std::int64_t>(0, slice - slab_ / 2);
   if (!block_.defined() || needed_begin < block_first_ || needed_end > block_end_)

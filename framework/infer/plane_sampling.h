@@ -39,6 +39,7 @@ class SlabReader {
 
  private:
   void load_block(std::int64_t first);
+  at::Tensor read_from_store(std::int64_t slice, const SliceWindow& window) const;
 
   const VolumeStore& input_;
   const PlaneSet& planes_;

@@ -4,6 +4,7 @@
 #include "framework/image/geometry.h"
 
 #include <cstdint>
+#include <functional>
 #include <span>
 
 namespace triptych {
@@ -32,5 +33,11 @@ class VolumeAccumulator {
   /// Lets mapped pages go.
   virtual void release_pages() const = 0;
 };
+
+/// Calls body(begin, end) over voxels on all threads, block by block, and `release` after each
+/// block of a few million.
+void for_voxel_blocks(std::int64_t voxels,
+                      const std::function<void(std::int64_t begin, std::int64_t end)>& body,
+                      const std::function<void()>& release);
 
 }  // namespace triptych

@@ -2,7 +2,6 @@
 #include "framework/infer/vote_accumulator.h"
 
 #include "framework/core/error.h"
-#include "framework/core/parallel.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,25 +9,6 @@
 #include <ATen/ATen.h>
 
 namespace triptych {
-namespace {
-
-constexpr std::int64_t kGrain = 1 << 16;         ///< voxels
-constexpr std::int64_t kReleaseEvery = 1 << 26;  ///< voxels between two releases of mapped pages
-
-/// Calls body(begin, end) over voxels on all threads, block by block, and `release` after each
-/// block.
-template <class Body, class Release>
-void over_voxels(std::int64_t voxels, Body body, Release release) {
-  for (std::int64_t start = 0; start < voxels; start += kReleaseEvery) {
-    const std::int64_t length = std::min(kReleaseEvery, voxels - start);
-    parallel_for(length, kGrain, [&](std::int64_t begin, std::int64_t end) {
-      body(start + begin, start + end);
-    });
-    release();
-  }
-}
-
-}  // namespace
 
 VoteAccumulator::VoteAccumulator(const Config& config,
                                  MemoryBudget& budget,
@@ -90,7 +70,7 @@ void VoteAccumulator::add_weighted(std::int64_t label,
 
 void VoteAccumulator::end_weighted() {
   const std::int64_t total = voxels();
-  parallel_for(total, kGrain, [&](std::int64_t begin, std::int64_t end) {
+  const auto vote = [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t v = begin; v < end; ++v) {
       ++counts_data_[v];
       if (!votes_) continue;
@@ -100,7 +80,8 @@ void VoteAccumulator::end_weighted() {
       }
       ++votes_data_[best * total + v];
     }
-  });
+  };
+  for_voxel_blocks(total, vote, [&] { release_pages(); });
 }
 
 void VoteAccumulator::release_pages() const {
@@ -131,7 +112,7 @@ std::unique_ptr<VolumeStore> VoteAccumulator::labels(const std::string& fusion) 
       label[v] = static_cast<std::uint8_t>(best);
     }
   };
-  over_voxels(total, winner, [&] {
+  for_voxel_blocks(total, winner, [&] {
     release_pages();
     result->release_pages();
   });
@@ -151,7 +132,7 @@ void VoteAccumulator::sums_to_probabilities() {
       }
     }
   };
-  over_voxels(total, convert, [&] { release_pages(); });
+  for_voxel_blocks(total, convert, [&] { release_pages(); });
 }
 
 FusedVolume VoteAccumulator::finish(const std::string& fusion, const FusionOutputs& outputs) {

@@ -3,6 +3,8 @@
 
 #include "tests/support/tensor_matchers.h"
 
+#include <fstream>
+
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -30,6 +32,47 @@ TEST(VolumeStore, StartsAtZeroAndGivesTheSameBitsInMemoryAndInAFile) {
     }
     EXPECT_TRUE(at::equal(store->tensor(), values));
   }
+}
+
+TEST(VolumeStore, ReadsAndWritesRegions) {
+  MemoryBudget large(std::int64_t{1} << 30);
+  MemoryBudget none(0);
+  const Region region{{1, 2, 3}, {3, 2, 4}};
+  const at::Tensor values = at::randn({2, 3, 2, 4}, at::kDouble);
+  for (MemoryBudget* budget : {&large, &none}) {
+    VolumeStore store(2, {5, 6, 7}, at::kFloat, *budget, kFolder);
+    store.write(region, values);
+    EXPECT_TRUE(at::equal(store.read(region), values.to(at::kFloat)));
+    EXPECT_TRUE(at::equal(store.read(region, 1), values[1].to(at::kFloat)));
+    EXPECT_EQ(store.tensor().ne(0.0).sum().item<std::int64_t>(), values.numel());
+    EXPECT_TRUE(at::equal(store.read({{0, 0, 0}, {5, 6, 7}}), store.tensor()));
+  }
+}
+
+/// A line such as "VmHWM: 1234 kB" of this process, in bytes.
+std::int64_t memory_of_process(const std::string& key) {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    std::int64_t kilobytes = 0;
+    if (word == key + ":" && status >> kilobytes) return kilobytes * 1024;
+  }
+  return -1;
+}
+
+TEST(VolumeStore, KeepsLittleOfALargeFileInMemory) {
+  MemoryBudget none(0);
+  const Index3 shape{240, 1024, 256};  // 252 MB
+  VolumeStore store(1, shape, at::kFloat, none, kFolder);
+  std::ofstream reset("/proc/self/clear_refs");
+  if (!(reset << 5 << std::flush)) GTEST_SKIP() << "the peak of memory cannot be reset here";
+  const std::int64_t before = memory_of_process("VmHWM");
+  const at::Tensor ones = at::ones({1, 8, 1024, 256}, at::kFloat);
+  for (std::int64_t first = 0; first < shape[0]; first += 8)
+    store.write({{first, 0, 0}, {8, shape[1], shape[2]}}, ones);
+  // A slice along W touches every page of the file.
+  const Region slice{{0, 0, 100}, {shape[0], shape[1], 1}};
+  EXPECT_EQ(store.read(slice).sum().item<double>(), static_cast<double>(slice.voxels()));
+  EXPECT_LT(memory_of_process("VmHWM") - before, std::int64_t{110} << 20);
 }
 
 TEST(VolumeStore, TakesItsBytesFromTheBudgetAndGivesThemBack) {
