@@ -18,6 +18,33 @@
 namespace triptych::config {
 namespace {
 
+/// Bytes of the UTF-8 character at the start of `text`, 0 where there is none.
+std::size_t utf8_length(std::string_view text) {
+  const auto byte = [&](std::size_t k) { return static_cast<unsigned char>(text[k]); };
+  const unsigned char lead = byte(0);
+  const std::size_t length = lead < 0x80   ? 1
+                             : lead < 0xc2 ? 0
+                             : lead < 0xe0 ? 2
+                             : lead < 0xf0 ? 3
+                             : lead < 0xf5 ? 4
+                                           : 0;
+  bool good = length > 0 && length <= text.size();
+  for (std::size_t k = 1; good && k < length; ++k) good = (byte(k) & 0xc0) == 0x80;
+  return good ? length : 0;
+}
+
+/// yaml-cpp reads the escapes \N and \_ as lone bytes 0x85 and 0xa0 instead of U+0085 and U+00A0.
+std::string with_whole_characters(const std::string& text) {
+  std::string result;
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t length = utf8_length(std::string_view(text).substr(i));
+    if (length == 0) result += '\xc2';
+    result.append(text, i, std::max<std::size_t>(length, 1));
+    i += std::max<std::size_t>(length, 1);
+  }
+  return result;
+}
+
 /// Far beyond honest configurations, far below what recursion over a tree or memory can bear.
 constexpr int kDeepest = 200;
 constexpr std::size_t kMostNodes = 1'000'000;
@@ -51,8 +78,9 @@ class TreeBuilder final : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& at,
                 const std::string& tag,
                 YAML::anchor_t anchor,
-                const std::string& text) override {
+                const std::string& scalar) override {
     const Mark mark = mark_of(at);
+    const std::string text = with_whole_characters(scalar);
     const bool plain = tag.empty() || tag == "?";
     if (expects_key() && plain && text == "<<") {
       frames_.back().merging = true;
@@ -273,16 +301,9 @@ void check_utf8(std::string_view text, std::string_view name) {
   int line = 1;
   int column = 1;
   for (std::size_t i = 0; i < text.size(); ++column) {
-    const auto byte = [&](std::size_t k) { return static_cast<unsigned char>(text[k]); };
-    const unsigned char lead = byte(i);
-    const std::size_t length = lead < 0x80   ? 1
-                               : lead < 0xc2 ? 0
-                               : lead < 0xe0 ? 2
-                               : lead < 0xf0 ? 3
-                               : lead < 0xf5 ? 4
-                                             : 0;
-    bool good = length > 0 && i + length <= text.size();
-    for (std::size_t k = 1; good && k < length; ++k) good = (byte(i + k) & 0xc0) == 0x80;
+    const unsigned char lead = static_cast<unsigned char>(text[i]);
+    const std::size_t length = utf8_length(text.substr(i));
+    const bool good = length > 0;
     const bool control = lead < 0x20 && lead != '\t' && lead != '\n' && lead != '\r';
     if (!good || control) {
       throw ConfigError("yaml_syntax",

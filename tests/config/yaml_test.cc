@@ -30,6 +30,12 @@ TEST(YamlReader, ReadsScalarsAsPyYaml) {
             "[True, False, True, False, 'y', 'N', True, 'tRUE', None, None, 'nULL', '2024-01-31']");
 }
 
+TEST(YamlReader, ReadsEscapesAsWholeCharacters) {
+  EXPECT_EQ(parse_yaml(R"("a\N\_b")", "f.yaml").as_string(),
+            "a\xc2\x85\xc2\xa0"
+            "b");
+}
+
 TEST(YamlReader, MergesMapsInheritedKeysFirst) {
   EXPECT_EQ(
       repr("b: &b {x: 1, y: 2}\nd: &d {x: 5, w: 2}\nc:\n  q: 1\n  <<: [*b, *d]\n  y: 3"),
