@@ -46,8 +46,10 @@ StoredRun open_run(const fs::path& folder, const std::string& which) {
   run.resolved = read_resolved(folder);
   run.checkpoint = folder / "checkpoints" / which;
   if (!fs::exists(run.checkpoint)) {
-    throw io_error(fmt::format("{}: the run has no checkpoint '{}' yet", folder.string(), which),
-                   "wait for the first validation, or continue the run with train resume=<dir>");
+    throw io_error(
+        fmt::format("{}: the run has no checkpoint '{}' yet", folder.string(), which),
+        "wait for the first validation, continue the run with train resume=<dir>, or use "
+        "checkpoint=last");
   }
   run.state = read_train_state(run.checkpoint);
   return run;

@@ -92,7 +92,7 @@ int finish_run(const fs::path& folder,
                const TrainingOutcome& outcome) {
   observer.finish();
   for (const char* name : {"metrics.jsonl", "metrics.csv", "checkpoints/best", "checkpoints/last"})
-    record.add_output(folder / name);
+    if (fs::exists(folder / name)) record.add_output(folder / name);
   TRIPTYCH_LOG(info, "{}", outcome_text(outcome));
   if (outcome.stop_signal != 0) {
     const int code = stop_exit_code(outcome.stop_signal);

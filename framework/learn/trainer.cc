@@ -350,7 +350,7 @@ TrainingOutcome Trainer::run() {
   const int stop_signal = stop_requested() != 0 ? stop_requested() : SIGTERM;  // or another rank's
   s.loaders.clear();
   return {.step = s.progress.step,
-          .stop_signal = s.finished() ? 0 : stop_signal,
+          .stop_signal = s.finished() && !s.validation_is_due() ? 0 : stop_signal,
           .early_stopped = s.progress.early_stopped,
           .best_value = s.progress.best_value,
           .best_step = s.progress.best_step,

@@ -179,6 +179,22 @@ TEST(Trainer, SavesAndReturnsOnASignalAndValidatesWhenResumed) {
   }
 }
 
+TEST(Trainer, ASignalBeforeTheLastValidationIsAStop) {
+  install_stop_signals();
+  const RunFolder run;
+  Recorder first, second;
+  first.at_row = [](const Row& row) {
+    if (row.step == 8 && row.phase == "train") std::raise(SIGTERM);
+  };
+  const TrainingOutcome outcome = train(one_task(), run, false, &first);
+  clear_stop_request();
+  EXPECT_EQ(outcome.step, 8);
+  EXPECT_EQ(outcome.stop_signal, SIGTERM);
+  EXPECT_EQ(train(one_task(), run, true, &second).stop_signal, 0);
+  ASSERT_EQ(second.of("validation").size(), 1U);
+  EXPECT_EQ(second.of("validation")[0].step, 8);
+}
+
 TEST(Trainer, StopsAtANaNAndNamesItWithoutTouchingTheCheckpoint) {
   const RunFolder run;
   train(with(one_task(), "trainer.max_steps", "2"), run);
