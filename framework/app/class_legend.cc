@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/class_legend.h"
 
+#include "framework/core/error.h"
+
 #include <ATen/ATen.h>
 
 namespace triptych::app {
@@ -29,6 +31,13 @@ LabelImage label_slice_of(const at::Tensor& labels, std::int64_t index) {
   image.values.assign(slice.data_ptr<std::int32_t>(),
                       slice.data_ptr<std::int32_t>() + slice.numel());
   return image;
+}
+
+void check_highest_label(std::int64_t highest, const std::string& file) {
+  constexpr std::int64_t kHighest = 4095;
+  if (highest <= kHighest) return;
+  throw data_error(fmt::format("{}: expected labels up to {}, got {}", file, kHighest, highest),
+                   "is this an image, or are its objects numbered instead of its classes?");
 }
 
 }  // namespace triptych::app

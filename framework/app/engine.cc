@@ -7,7 +7,10 @@
 #include "framework/core/torch_compat.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <map>
+#include <set>
+#include <stdexcept>
 
 namespace triptych::app {
 namespace {
@@ -23,24 +26,34 @@ void check_registries() {
 }  // namespace
 
 int guarded(const std::function<int()>& work) {
+  const auto fail = [](const char* category, const std::string& message, const char* hint = "") {
+    print_error(category, message, hint);
+    return 1;
+  };
+  const auto out_of_memory = [&] {
+    return fail("io", "not enough memory", "reduce batch_size, patch or infer.memory");
+  };
   try {
     return work();
   } catch (const Error& error) {
     print_error(error.category(), error.what(), error.hint());
     return error.exit_code();
   } catch (const std::bad_alloc&) {
-    print_error("io", "not enough memory", "reduce batch_size, patch or infer.memory");
-    return 1;
+    return out_of_memory();
+  } catch (const std::length_error&) {
+    return out_of_memory();
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail("io", error.what());
   } catch (const std::exception& error) {
-    print_error("numeric", message_without_backtrace(error), "");
-    return 1;
+    const std::string message = message_without_backtrace(error);
+    const bool allocator = message.find("allocate memory") != std::string::npos;
+    return allocator ? out_of_memory() : fail("numeric", message);
   }
 }
 
 int run_engine(const std::vector<std::string>& words) {
   return guarded([&] {
     check_registries();
-    install_stop_signals();
     const CommandLine command = parse_command_line(words);
     const std::map<std::string, int (*)(const CommandLine&)> verbs = {{"train", train},
                                                                       {"predict", predict},
@@ -53,6 +66,9 @@ int run_engine(const std::vector<std::string>& words) {
     const auto verb = verbs.find(command.verb);
     if (verb == verbs.end())
       throw usage_error(fmt::format("'{}' is not available in this version", command.verb));
+    // The other verbs are short, and never ask whether to stop.
+    const std::set<std::string> stops_orderly = {"train", "predict", "evaluate", "generate"};
+    if (stops_orderly.contains(command.verb)) install_stop_signals();
     return verb->second(command);
   });
 }

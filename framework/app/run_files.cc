@@ -30,6 +30,17 @@ void apply_threads(std::int64_t threads) {
   set_deterministic();
 }
 
+void check_keeps_inputs(const std::map<std::string, std::string>& inputs,
+                        const std::string& output) {
+  for (const auto& [role, file] : inputs) {
+    std::error_code missing;
+    if (fs::is_directory(output, missing) || !fs::equivalent(file, output, missing)) continue;
+    throw usage_error(
+        fmt::format("output: '{}' is what input.{} reads; it would be lost", output, role),
+        "name another file");
+  }
+}
+
 config::Node read_resolved(const fs::path& folder) {
   const fs::path path = folder / "resolved.yaml";
   if (!fs::exists(path)) {

@@ -7,6 +7,7 @@
 #include "framework/report/run_record.h"
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -17,6 +18,10 @@ BuildRecord build_record();
 
 /// Applies `threads` to LibTorch, ITK and own kernels, and deterministic algorithms.
 void apply_threads(std::int64_t threads);
+
+/// Throws when `output` is one of the files, by role, that it is made from.
+void check_keeps_inputs(const std::map<std::string, std::string>& inputs,
+                        const std::string& output);
 
 /// A finished or running training: its resolved configuration and a checkpoint.
 struct StoredRun {

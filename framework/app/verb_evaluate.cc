@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "framework/app/class_legend.h"
 #include "framework/app/engine.h"
 #include "framework/app/run_files.h"
 #include "framework/app/volume_evaluation.h"
@@ -102,6 +103,8 @@ int evaluate_files(const EvaluateConfig& config, bool json) {
   const Volume prediction = read_labels(prediction_file, options);
   const Volume reference = read_labels(reference_file, options);
   check_same_grid(prediction.geometry, prediction_file, reference.geometry, reference_file);
+  check_highest_label(prediction.data.max().item<std::int64_t>(), prediction_file);
+  check_highest_label(reference.data.max().item<std::int64_t>(), reference_file);
   const std::int64_t classes = 1 + std::max(prediction.data.max().item<std::int64_t>(),
                                             reference.data.max().item<std::int64_t>());
   if (prediction.data.min().item<std::int64_t>() < 0)

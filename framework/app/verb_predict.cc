@@ -185,6 +185,7 @@ bool labels_alone(const InferConfig& infer) {
 
 int predict(const CommandLine& command) {
   const auto config = config::read<PredictConfig>(words_to_node(command));
+  check_keeps_inputs(config.input, config.output);
   apply_threads(config.threads);
   const TrainedTask trained =
       open_task(config.run, config.checkpoint, config.task, config.device, config.infer);

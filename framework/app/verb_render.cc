@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/class_legend.h"
 #include "framework/app/engine.h"
+#include "framework/app/run_files.h"
 #include "framework/config/fields.h"
 #include "framework/core/error.h"
+#include "framework/core/file.h"
 #include "framework/image/io.h"
 #include "framework/image/resample.h"
 
@@ -40,6 +42,8 @@ struct RenderConfig {
   }
   void validate(config::Problems& problems) const {
     if (!input.contains("image")) problems.add("input", "expects input.image=<file>");
+    if (file_extension(output) != ".png")
+      problems.add("output", fmt::format("expects a file that ends in .png, got '{}'", output));
     if (!window.empty() && (window.size() != 2 || window[0] >= window[1]))
       problems.add("window", "expects [lo, hi] with lo < hi");
     if (!index.empty() && index.size() != 3)
@@ -70,6 +74,7 @@ ClassTable classes_in(const at::Tensor& labels) {
 
 int render(const CommandLine& command) {
   const auto config = config::read<RenderConfig>(words_to_node(command));
+  check_keeps_inputs(config.input, config.output);
   ReadOptions options;
   options.color = ColorMode::kGrey;
   if (!config.spacing.empty())
@@ -78,6 +83,7 @@ int render(const CommandLine& command) {
   at::Tensor labels;
   if (const auto found = config.input.find("label"); found != config.input.end()) {
     Volume volume = reorient(read_labels(found->second, options), "LPS");
+    check_highest_label(volume.data.max().item<std::int64_t>(), found->second);
     check_same_grid(image.geometry, config.input.at("image"), volume.geometry, found->second);
     labels = volume.data.to(at::kInt).contiguous();
   }

@@ -138,6 +138,34 @@ TEST_F(BadData, NamesTheSampleThatLacksItsLabel) {
   EXPECT_THAT(train(), HasSubstr("b"));
 }
 
+TEST_F(BadData, KeepsTheImageThatAPictureIsDrawnFrom) {
+  const fs::path image = folder_ / "slice.png";
+  const at::Tensor grey = at::arange(64, at::kByte).view({1, 1, 8, 8});
+  write_volume(image.string(), Volume{grey, {.shape = {1, 8, 8}}, "", {}});
+  const std::string before = read_file(image);
+  const std::string input = "input.image=" + image.string();
+  EXPECT_THAT(failure(folder_, {"render", input, "output=./slice.png"}, 2), HasSubstr("lost"));
+  EXPECT_THAT(failure(folder_, {"render", input, "output=slice.nii.gz"}, 2), HasSubstr(".png"));
+  EXPECT_THAT(failure(folder_, {"predict", "run=run", input, "output=./slice.png"}, 2),
+              HasSubstr("lost"));
+  EXPECT_EQ(read_file(image), before);
+}
+
+TEST_F(BadData, RefusesLabelsTooManyForATable) {
+  write_labels(path("a", "label"),
+               Volume{at::full({1, 8, 8, 8}, 70000, at::kLong), geometry(), "", {}},
+               numbered_classes(2));
+  const std::string labels = path("a", "label");
+  const std::string image = path("a", "image");
+  EXPECT_THAT(
+      failure(
+          folder_, {"render", "input.image=" + image, "input.label=" + labels, "output=x.png"}, 1),
+      HasSubstr("got 70000"));
+  EXPECT_THAT(
+      failure(folder_, {"evaluate", "input.prediction=" + labels, "input.reference=" + labels}, 1),
+      HasSubstr("got 70000"));
+}
+
 /// No file may grow beyond `bytes` while it lives: what a full disk looks like to a program. Child
 /// processes inherit it.
 class FileSizeLimit {
