@@ -33,10 +33,16 @@ LabelImage label_slice_of(const at::Tensor& labels, std::int64_t index) {
   return image;
 }
 
-void check_highest_label(std::int64_t highest, const std::string& file) {
+void check_label_range(const at::Tensor& labels, const std::string& file, std::int64_t lowest) {
   constexpr std::int64_t kHighest = 4095;
-  if (highest <= kHighest) return;
-  throw data_error(fmt::format("{}: expected labels up to {}, got {}", file, kHighest, highest),
+  const auto first = labels.min().item<std::int64_t>();
+  const auto last = labels.max().item<std::int64_t>();
+  if (first >= lowest && last <= kHighest) return;
+  throw data_error(fmt::format("{}: expected labels from {} to {}, got {}",
+                               file,
+                               lowest,
+                               kHighest,
+                               first < lowest ? first : last),
                    "is this an image, or are its objects numbered instead of its classes?");
 }
 

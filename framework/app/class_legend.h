@@ -16,8 +16,8 @@ std::vector<LegendClass> legend_of(const ClassTable& classes);
 FloatImage slice_of(const at::Tensor& data, std::int64_t index);
 LabelImage label_slice_of(const at::Tensor& labels, std::int64_t index);
 
-/// Throws when a label file holds more classes than a table, a legend or a confusion matrix can
-/// show; such a file is an image, not a label map.
-void check_highest_label(std::int64_t highest, const std::string& file);
+/// Throws data_error when a label file holds values below `lowest`, or more classes than a table, a
+/// legend or a confusion matrix can show; such a file is an image, not a label map.
+void check_label_range(const at::Tensor& labels, const std::string& file, std::int64_t lowest = 0);
 
 }  // namespace triptych::app

@@ -6,6 +6,7 @@
 #include "framework/core/log.h"
 
 #include <algorithm>
+#include <limits>
 
 #include <ATen/ATen.h>
 
@@ -31,6 +32,31 @@ std::int64_t slices_at_once(const VolumeHeader& header, std::int64_t memory) {
       header.channels * shape[1] * shape[2] * static_cast<std::int64_t>(sizeof(float));
   return std::max(kSlabSlices, memory / 4 / slice_bytes);
 }
+
+/// Throws data_error for an image without content, of which a network makes something all the same.
+class ValueCheck {
+ public:
+  explicit ValueCheck(const std::string& location) : location_(location) {}
+
+  void add(const at::Tensor& values) {
+    const auto [low, high] = at::aminmax(values);
+    lowest_ = std::min(lowest_, low.to(at::kDouble).item<double>());
+    highest_ = std::max(highest_, high.to(at::kDouble).item<double>());
+    if (at::isfinite(values.sum()).item<bool>() || at::isfinite(values).all().item<bool>()) return;
+    throw data_error(fmt::format("{}: expected finite values, got NaN or infinity", location_),
+                     "replace them first, for instance by the lowest value of the image");
+  }
+  void finish() const {
+    if (lowest_ < highest_) return;
+    throw data_error(
+        fmt::format("{}: expected an image, got {:g} in every voxel", location_, lowest_));
+  }
+
+ private:
+  const std::string& location_;
+  double lowest_ = std::numeric_limits<double>::infinity();
+  double highest_ = -std::numeric_limits<double>::infinity();
+};
 
 bool needs_resampling(const HarmoniseConfig& harmonise, const Geometry& geometry) {
   const auto spacing = harmonise.target_spacing();
@@ -77,7 +103,11 @@ InputVolume read_input(const std::string& location,
   }
   InputVolume input{nullptr, header.geometry, header.geometry};
   if (needs_resampling(harmonise_config, header.geometry)) {
-    const Volume volume = harmonise(read_volume(location, own), harmonise_config, location);
+    const Volume original = read_volume(location, own);
+    ValueCheck check(location);
+    check.add(original.data);
+    check.finish();
+    const Volume volume = harmonise(original, harmonise_config, location);
     input.geometry = volume.geometry;
     input.store = store_of(input.geometry, channels, budget, scratch);
     input.store->write({{0, 0, 0}, input.geometry.shape}, volume.data);
@@ -86,8 +116,13 @@ InputVolume read_input(const std::string& location,
   const std::int64_t slices = slices_at_once(header, budget.left());
   input.store = store_of(input.geometry, channels, budget, scratch);
   VolumeStore& store = *input.store;
-  for (const Region& slab : slabs(store.shape(), slices))
-    store.write(slab, read_region(location, slab, own).data);
+  ValueCheck check(location);
+  for (const Region& slab : slabs(store.shape(), slices)) {
+    const at::Tensor values = read_region(location, slab, own).data;
+    check.add(values);
+    store.write(slab, values);
+  }
+  check.finish();
   if (harmonise_config.mode == "none") return input;
   const std::vector<Region> parts = slabs(store.shape(), kSlabSlices);
   const BlockSource blocks = [&](const std::function<void(const at::Tensor&)>& block) {

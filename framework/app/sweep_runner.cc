@@ -7,6 +7,7 @@
 #include "framework/config/run_layout.h"
 #include "framework/core/error.h"
 #include "framework/core/file.h"
+#include "framework/core/folder_lock.h"
 #include "framework/core/log.h"
 #include "framework/core/stop.h"
 #include "framework/core/suggest.h"
@@ -50,6 +51,7 @@ bool is_done(const fs::path& folder) {
 }
 
 int run_job(const CommandLine& command, config::SweepJob& job, const fs::path& folder) {
+  const FolderLock lock(folder);
   if (fs::exists(folder / "resolved.yaml") && recover_checkpoint(folder / "checkpoints" / "last")) {
     return run_training(command, read_resolved(folder), folder, true);
   }

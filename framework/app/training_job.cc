@@ -46,18 +46,28 @@ void verify_datasets(const Experiment& experiment) {
   throw data_error(text, "mend or leave out these files; nothing was trained");
 }
 
+std::string steps_text(const TrainingOutcome& outcome) {
+  const std::string here = fmt::format("{} optimiser steps in {}",
+                                       outcome.step - outcome.first_step,
+                                       duration_text(outcome.seconds));
+  return outcome.first_step == 0
+             ? here
+             : fmt::format(
+                   "{}, continued from step {} to {}", here, outcome.first_step, outcome.step);
+}
+
 void write_report(const fs::path& folder,
                   const TrainingOutcome& outcome,
                   const RunObserver& observer) {
-  HtmlReport report(
-      fs::absolute(folder).filename().string(),
-      fmt::format("{} optimiser steps in {}", outcome.step, duration_text(outcome.seconds)));
+  HtmlReport report(fs::absolute(folder).filename().string(), steps_text(outcome));
   report.add_section("Curves");
   for (const auto& [name, svg] : observer.charts()) report.add_chart(svg, name);
-  report.add_section("Last validation");
-  Table table({"metric", "value"}, 4);
-  for (const auto& [name, value] : observer.last_validation()) table.add_row({name, value});
-  report.add_table(table);
+  if (!observer.last_validation().empty()) {
+    report.add_section("Last validation");
+    Table table({"metric", "value"}, 4);
+    for (const auto& [name, value] : observer.last_validation()) table.add_row({name, value});
+    report.add_table(table);
+  }
   report.add_section("Record");
   report.add_text("resolved configuration", read_file(folder / "resolved.yaml"));
   report.add_text("run.json", read_file(folder / "run.json"));
@@ -78,7 +88,7 @@ RunSetup run_setup(const CommandLine& command,
 }
 
 std::string outcome_text(const TrainingOutcome& outcome) {
-  std::string text = fmt::format("{} steps in {}", outcome.step, duration_text(outcome.seconds));
+  std::string text = steps_text(outcome);
   if (outcome.best_step >= 0)
     text +=
         fmt::format(", best validation {:.4f} at step {}", outcome.best_value, outcome.best_step);
@@ -111,6 +121,17 @@ int finish_run(const fs::path& folder,
 }
 
 }  // namespace
+
+void check_holds_no_run(const fs::path& folder) {
+  for (const char* name : {"last", "best"}) {
+    if (!fs::exists(folder / "checkpoints" / name)) continue;
+    throw usage_error(
+        fmt::format(
+            "hydra.run.dir: '{}' holds a run already (checkpoints/{})", folder.string(), name),
+        fmt::format("continue it with resume={}, name another folder, or remove this one",
+                    folder.string()));
+  }
+}
 
 int run_training(const CommandLine& command,
                  const config::Node& resolved,

@@ -8,6 +8,10 @@
 
 namespace triptych::app {
 
+/// Throws usage_error when `folder` holds a trained or half trained model, which a new run would
+/// overwrite.
+void check_holds_no_run(const std::filesystem::path& folder);
+
 /// Trains in `folder` (made if needed; `.hydra/` is already there) and returns the exit code.
 /// With `resume`, `resolved` is what the folder holds and training goes on from its last
 /// checkpoint.

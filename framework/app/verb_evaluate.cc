@@ -103,12 +103,10 @@ int evaluate_files(const EvaluateConfig& config, bool json) {
   const Volume prediction = read_labels(prediction_file, options);
   const Volume reference = read_labels(reference_file, options);
   check_same_grid(prediction.geometry, prediction_file, reference.geometry, reference_file);
-  check_highest_label(prediction.data.max().item<std::int64_t>(), prediction_file);
-  check_highest_label(reference.data.max().item<std::int64_t>(), reference_file);
+  check_label_range(prediction.data, prediction_file);
+  check_label_range(reference.data, reference_file, /*lowest=*/-1);  // -1: not annotated
   const std::int64_t classes = 1 + std::max(prediction.data.max().item<std::int64_t>(),
                                             reference.data.max().item<std::int64_t>());
-  if (prediction.data.min().item<std::int64_t>() < 0)
-    throw data_error(prediction_file + ": negative labels; expected values from 0");
   ConfusionMatrix confusion(std::max<std::int64_t>(classes, 2));
   confusion.add(prediction.data, reference.data);
   const Table table = label_table(confusion, prediction.data, reference.data, reference.geometry);

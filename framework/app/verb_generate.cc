@@ -7,6 +7,8 @@
 #include "framework/config/yaml_writer.h"
 #include "framework/core/error.h"
 #include "framework/core/file.h"
+#include "framework/core/folder_lock.h"
+#include "framework/core/log.h"
 #include "framework/core/progress.h"
 #include "framework/core/stop.h"
 #include "framework/data/dataset.h"
@@ -21,6 +23,9 @@ namespace triptych::app {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr const char* kRecipeFile = "generate.yaml";
+constexpr const char* kManifestFile = "manifest.yaml";
+
 struct GenerateConfig {
   config::Node dataset;
   std::string output;
@@ -31,7 +36,10 @@ struct GenerateConfig {
 
   void visit(auto& field) {
     field("dataset", dataset, "data set to write (group `dataset`)", config::Need::kRequired);
-    field("output", output, "folder to write to; must be new or empty", config::Need::kRequired);
+    field("output",
+          output,
+          "folder to write to; new, empty, or what the same command left unfinished",
+          config::Need::kRequired);
     field("format",
           format,
           "file format of volumes",
@@ -52,27 +60,22 @@ std::string points_csv(const Entry& entry) {
   return text;
 }
 
-/// Writes one entry and returns its file name.
-std::string write_entry(const fs::path& folder,
-                        const std::string& name,
-                        const Entry& entry,
-                        const std::string& format,
-                        const ClassTable& classes) {
-  if (entry.kind == EntryKind::kPoints) {
-    write_file_atomically(folder / (name + ".csv"), points_csv(entry));
-    return name + ".csv";
-  }
-  if (entry.kind == EntryKind::kProjections) {
-    throw data_error(fmt::format("entry '{}': projections cannot be written yet", name));
-  }
-  const std::string file = name + format;
+/// The name of the file that an entry is written to.
+std::string file_of(const EntrySpec& entry, const std::string& format) {
+  if (entry.kind == EntryKind::kProjections)
+    throw data_error(fmt::format("entry '{}': projections cannot be written yet", entry.name));
+  return entry.name + (entry.kind == EntryKind::kPoints ? ".csv" : format);
+}
+
+void write_entry(const fs::path& file, const Entry& entry, const ClassTable& classes) {
   const Volume volume{entry.data, entry.geometry, entry.modality, {}};
-  if (entry.kind == EntryKind::kLabel) {
-    write_labels((folder / file).string(), volume, classes);
+  if (entry.kind == EntryKind::kPoints) {
+    write_file_atomically(file, points_csv(entry));
+  } else if (entry.kind == EntryKind::kLabel) {
+    write_labels(file.string(), volume, classes);
   } else {
-    write_volume((folder / file).string(), volume);
+    write_volume(file.string(), volume);
   }
-  return file;
 }
 
 config::Node class_nodes(const ClassTable& classes) {
@@ -130,6 +133,31 @@ config::Node recipe(const fs::path& manifest,
   return node;
 }
 
+/// A folder may be new, or hold some of what the same command wrote before it was stopped. The
+/// manifest comes last.
+void check_new_or_unfinished(const fs::path& output, const std::string& recipe_text) {
+  if (!fs::exists(output) || fs::is_empty(output)) return;
+  const bool ours = fs::exists(output / kRecipeFile) && !fs::exists(output / kManifestFile);
+  if (!ours) {
+    throw usage_error(fmt::format("output: '{}' exists and is not empty", output.string()),
+                      "name a new folder");
+  }
+  if (read_file(output / kRecipeFile) == recipe_text) return;
+  throw usage_error(
+      fmt::format("output: '{}' holds an unfinished data set of another command", output.string()),
+      "give that command again to finish it, or name a new folder");
+}
+
+/// Temporary folders of samples that a killed process left.
+void remove_half_written(const fs::path& output) {
+  std::vector<fs::path> leftovers;
+  for (const auto& entry : fs::directory_iterator(output)) {
+    if (entry.is_directory() && entry.path().filename().string().starts_with('.'))
+      leftovers.push_back(entry.path());
+  }
+  for (const fs::path& folder : leftovers) fs::remove_all(folder);
+}
+
 }  // namespace
 
 int generate(const CommandLine& command) {
@@ -143,10 +171,11 @@ int generate(const CommandLine& command) {
   problems.throw_if_any();
   apply_threads(config.threads);
   const fs::path output = config.output;
-  if (fs::exists(output) && !fs::is_empty(output)) {
-    throw usage_error(fmt::format("output: '{}' exists and is not empty", config.output),
-                      "name a new folder");
-  }
+  const std::string recipe_text = config::to_yaml(config::escape_interpolations(composed));
+  check_new_or_unfinished(output, recipe_text);
+  write_file_atomically(output / kRecipeFile, recipe_text);
+  const FolderLock lock(output);
+  remove_half_written(output);
   const auto dataset = DatasetRegistry::instance().create(config.dataset);
 
   std::vector<std::pair<std::string, std::size_t>> jobs;
@@ -160,29 +189,35 @@ int generate(const CommandLine& command) {
   std::vector<std::size_t> written;
   Progress progress("generate", static_cast<std::int64_t>(jobs.size()));
   for (std::size_t job = 0; job < jobs.size(); ++job) {
-    if (const int signal = stop_requested()) return stop_exit_code(signal);
+    if (const int signal = stop_requested()) {
+      TRIPTYCH_LOG(info, "stopped; give the same command again to write the other samples");
+      return stop_exit_code(signal);
+    }
     const SampleSpec& spec = dataset->samples()[jobs[job].second];
     config::Node row = config::Node::map();
     row.set("sample", config::Node(spec.id));
     row.set("split", config::Node(jobs[job].first));
-    for (const EntrySpec& entry : spec.entries) {
-      const Entry data = dataset->read_all(jobs[job].second, entry.name);
-      const std::string file =
-          write_entry(output / spec.id, entry.name, data, config.format, dataset->classes());
-      row.set(entry.name, config::Node(spec.id + "/" + file));
+    for (const EntrySpec& entry : spec.entries)
+      row.set(entry.name, config::Node(spec.id + "/" + file_of(entry, config.format)));
+    if (!fs::exists(output / spec.id)) {
+      write_folder_atomically(output / spec.id, [&](const fs::path& folder) {
+        for (const EntrySpec& entry : spec.entries) {
+          write_entry(folder / file_of(entry, config.format),
+                      dataset->read_all(jobs[job].second, entry.name),
+                      dataset->classes());
+        }
+      });
     }
     rows.as_list().push_back(std::move(row));
     written.push_back(jobs[job].second);
     progress.update(static_cast<std::int64_t>(job) + 1, spec.id);
   }
   progress.finish();
-  write_file_atomically(output / "generate.yaml",
-                        config::to_yaml(config::escape_interpolations(composed)));
-  write_file_atomically(output / "manifest.yaml", config::to_yaml(rows));
-  const config::Node readable = recipe(output / "manifest.yaml", *dataset, written);
+  const config::Node readable = recipe(output / kManifestFile, *dataset, written);
   write_file_atomically(output / "dataset" / "generated.yaml",
                         config::to_yaml(config::escape_interpolations(readable)));
-  std::printf("%s\n", (output / "manifest.yaml").c_str());
+  write_file_atomically(output / kManifestFile, config::to_yaml(rows));
+  std::printf("%s\n", (output / kManifestFile).c_str());
   return 0;
 }
 

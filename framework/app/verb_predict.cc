@@ -186,10 +186,12 @@ bool labels_alone(const InferConfig& infer) {
 int predict(const CommandLine& command) {
   const auto config = config::read<PredictConfig>(words_to_node(command));
   check_keeps_inputs(config.input, config.output);
+  const bool to_file = !file_extension(config.output).empty();
+  if (to_file) check_writable(config.output);
   apply_threads(config.threads);
   const TrainedTask trained =
       open_task(config.run, config.checkpoint, config.task, config.device, config.infer);
-  if (!file_extension(config.output).empty() && !labels_alone(trained.infer())) {
+  if (to_file && !labels_alone(trained.infer())) {
     throw usage_error(
         "output: a folder is expected for infer.outputs other than [labels], got the file '" +
         config.output + "'");

@@ -83,7 +83,7 @@ int render(const CommandLine& command) {
   at::Tensor labels;
   if (const auto found = config.input.find("label"); found != config.input.end()) {
     Volume volume = reorient(read_labels(found->second, options), "LPS");
-    check_highest_label(volume.data.max().item<std::int64_t>(), found->second);
+    check_label_range(volume.data, found->second);
     check_same_grid(image.geometry, config.input.at("image"), volume.geometry, found->second);
     labels = volume.data.to(at::kInt).contiguous();
   }

@@ -6,6 +6,7 @@
 #include "framework/config/compose.h"
 #include "framework/config/run_layout.h"
 #include "framework/core/error.h"
+#include "framework/core/folder_lock.h"
 #include "framework/learn/checkpoint.h"
 #include "framework/learn/experiment.h"
 
@@ -30,6 +31,7 @@ fs::path resume_folder(const CommandLine& command) {
 
 int resume(const CommandLine& command, const fs::path& folder) {
   const config::Node resolved = read_resolved(folder);
+  const FolderLock lock(folder);
   if (!recover_checkpoint(folder / "checkpoints" / "last")) {
     throw io_error(
         fmt::format("{}: the run was stopped before its first checkpoint", folder.string()),
@@ -50,6 +52,8 @@ int train(const CommandLine& command) {
   const config::Node resolved = config::resolve(composition);
   Experiment::check(resolved);
   const fs::path folder = config::run_directory(composition);
+  const FolderLock lock(folder);
+  check_holds_no_run(folder);
   config::write_run_files(composition, folder);
   return run_training(command, resolved, folder, false);
 }

@@ -28,16 +28,19 @@ void flush_to_disk(const fs::path& path) {
 }
 
 void create_parent(const fs::path& target) {
-  if (target.parent_path().empty()) return;
-  std::error_code code;
-  fs::create_directories(target.parent_path(), code);
-  if (code) {
-    throw io_error(fmt::format(
-        "{}: folder cannot be created: {}", target.parent_path().string(), code.message()));
-  }
+  if (!target.parent_path().empty()) create_folder(target.parent_path());
 }
 
 }  // namespace
+
+void create_folder(const fs::path& folder) {
+  std::error_code code;
+  fs::create_directories(folder, code);
+  if (code) {
+    throw io_error(
+        fmt::format("{}: folder cannot be created: {}", folder.string(), code.message()));
+  }
+}
 
 AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)) {
   create_parent(target_);

@@ -32,6 +32,9 @@ class AtomicFile {
   bool committed_ = false;
 };
 
+/// A folder and its missing parents; throws io_error when one cannot be created.
+void create_folder(const std::filesystem::path& folder);
+
 void write_file_atomically(const std::filesystem::path& target, std::string_view bytes);
 
 /// The whole file; throws io_error `<path>: cannot be read: <reason>`.

@@ -187,14 +187,9 @@ VoxelType label_type(const VolumeSource& labels, const std::string& location) {
 }
 
 void write(const std::string& text, const WriteRequest& request) {
+  check_writable(text);
   const Location location = parse_location(text);
   check_valid(request.source.geometry, text);
-  std::error_code code;
-  // A folder is replaced as a whole, so it must be asked for in so many words.
-  if (text.back() != '/' && fs::is_directory(location.path, code)) {
-    throw io_error(fmt::format("{}: expected a file to write, got a folder", text),
-                   "end the name with '/' for a folder of slices");
-  }
   switch (location.kind) {
     case Location::Kind::kFolder:
       return write_slice_stack(location.path, request);
@@ -205,7 +200,6 @@ void write(const std::string& text, const WriteRequest& request) {
   }
   const std::string extension = file_extension(location.path);
   if (is_tiff_extension(extension)) return write_tiff(location.path, request);
-  check_writable_extension(location.path);
   write_itk_file(location.path, request);
 }
 
@@ -243,6 +237,19 @@ Volume read_labels(const std::string& location, const ReadOptions& options) {
   check_whole_numbers(volume.data, {0, 0, 0}, location);
   volume.data = volume.data.to(at::kLong);
   return volume;
+}
+
+void check_writable(const std::string& text) {
+  const Location location = parse_location(text);
+  std::error_code code;
+  // A folder is replaced as a whole, so it must be asked for in so many words.
+  if (text.back() != '/' && fs::is_directory(location.path, code)) {
+    throw io_error(fmt::format("{}: expected a file to write, got a folder", text),
+                   "end the name with '/' for a folder of slices");
+  }
+  const bool file = location.kind == Location::Kind::kFile;
+  if (file && !is_tiff_extension(file_extension(location.path)))
+    check_writable_extension(location.path);
 }
 
 void write_volume(const std::string& location, const Volume& volume) {

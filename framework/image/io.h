@@ -85,6 +85,10 @@ void write_labels(const std::string& location,
                   const VolumeSource& labels,
                   const ClassTable& classes);
 
+/// Throws io_error unless write_volume would know how to write to `location`, before anything is
+/// computed for it.
+void check_writable(const std::string& location);
+
 /// True when `location` names something read_header would try (extension or folder), without
 /// opening it.
 bool is_image_location(const std::string& location);

@@ -97,6 +97,7 @@ class ItkReader final : public ImageReader {
     header_.format = itk_format(file);
     HeaderFacts facts = header_facts();
     stored_ = facts.voxels;
+    if (stored_) check_stated_size(*stored_);
     io_ = create_itk_io(header_.format);
     guarded([&] {
       io_->SetFileName(file.string());

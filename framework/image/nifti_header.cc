@@ -128,10 +128,16 @@ void check_axes(const fs::path& file, const NiftiHeader& header) {
   bool positive = axes >= 1 && axes <= 7;
   for (int axis = 1; positive && axis <= axes; ++axis) positive = header.dim(axis) > 0;
   if (!positive) {
+    std::string sizes;
+    for (int axis = 1; axis <= std::min<std::int64_t>(axes, 7); ++axis)
+      sizes += fmt::format(" {}", header.dim(axis));
     throw io_error(
-        fmt::format("{}: damaged NIfTI header, expected 1 to 7 axes of positive size, got {} axes",
+        fmt::format("{}: damaged NIfTI header, expected 1 to 7 axes of at least one "
+                    "voxel, got {} axes{}{}",
                     file.string(),
-                    axes));
+                    axes,
+                    sizes.empty() ? "" : " of size",
+                    sizes));
   }
   for (int axis = 1; axis <= std::min<std::int64_t>(axes, 3); ++axis) {
     // NIfTI readers turn such a spacing into 1 mm without a word.

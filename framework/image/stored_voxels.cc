@@ -153,6 +153,32 @@ at::Tensor read_stored(const StoredVoxels& stored, const Region& region) {
       .contiguous();
 }
 
+void check_stated_size(const StoredVoxels& stored) {
+  constexpr double kMostOfOneByte = 1032.0;
+  std::error_code missing;
+  const auto file_size = static_cast<double>(fs::file_size(stored.file, missing));
+  if (missing) return;  // check_stored names it
+  double expected = static_cast<double>(stored.channels * bytes_of(stored.type));
+  for (const std::int64_t size : stored.shape) expected *= static_cast<double>(size);
+  constexpr double kCountable = 9e18;
+  const bool raw = stored.coding == Coding::kRaw;
+  const double most = raw ? std::max(0.0, file_size - static_cast<double>(stored.offset))
+                          : kMostOfOneByte * file_size;
+  if (expected <= most) return;
+  if (raw && expected < kCountable) throw truncated(stored, static_cast<std::int64_t>(most));
+  throw io_error(
+      fmt::format("{}: truncated or damaged, expected {} x {} x {} voxels ({:.0f} bytes), "
+                  "got {}{:.0f} bytes",
+                  stored.header_file.string(),
+                  stored.shape[2],
+                  stored.shape[1],
+                  stored.shape[0],
+                  expected,
+                  raw ? "" : "compressed data of ",
+                  raw ? most : file_size),
+      "copy or download the file again");
+}
+
 void check_stored(const StoredVoxels& stored) {
   if (!fs::exists(stored.file)) {
     throw io_error(fmt::format("{}: its voxels are missing, expected them in {}",

@@ -43,6 +43,11 @@ at::Tensor read_stored(const StoredVoxels& stored, const Region& region);
 /// truncated, expected .. got ..`.
 void check_stored(const StoredVoxels& stored);
 
+/// A first look at the sizes that a header states, before memory is asked for them. Throws io_error
+/// when the file is too short for them: raw voxels are counted; deflate (RFC 1951) makes at most
+/// 1032 bytes of one.
+void check_stated_size(const StoredVoxels& stored);
+
 /// What the header's text or bytes say beyond what ITK tells.
 struct HeaderFacts {
   bool spacing_known = true;

@@ -167,6 +167,19 @@ bool opposite_order(bool file_is_big_endian) {
   return file_is_big_endian != (std::endian::native == std::endian::big);
 }
 
+/// Throws io_error unless `key` states the sizes of all axes, each at least one voxel.
+void check_sizes(const fs::path& file, const TextHeader& header, const char* key) {
+  const std::vector<std::int64_t> sizes = integers(header.get(key));
+  if (!sizes.empty() && std::all_of(sizes.begin(), sizes.end(), [](auto size) { return size > 0; }))
+    return;
+  throw io_error(
+      fmt::format("{}: damaged header, expected sizes of at least one voxel along each axis, got "
+                  "'{}: {}'",
+                  file.string(),
+                  key,
+                  header.get(key)));
+}
+
 /// Sizes from the fastest axis on; up to three of space, then at most one of channels.
 bool set_shape(StoredVoxels& stored, std::vector<std::int64_t> sizes) {
   while (sizes.size() < 3) sizes.push_back(1);
@@ -271,12 +284,14 @@ std::optional<StoredVoxels> meta_voxels(const fs::path& file, const TextHeader& 
 
 HeaderFacts metaimage_facts(const fs::path& file) {
   const TextHeader header = read_meta_header(file);
+  check_sizes(file, header, "dimsize");
   const bool stated = header.has("elementspacing") || header.has("elementsize");
   return {stated && header.get(kSpacingKey) != kSpacingUnknown, meta_voxels(file, header)};
 }
 
 HeaderFacts nrrd_facts(const fs::path& file) {
   const TextHeader header = read_nrrd_header(file);
+  check_sizes(file, header, "sizes");
   const bool stated = header.has("spacings") || header.has("space directions");
   return {stated && header.get(kSpacingKey) != kSpacingUnknown, nrrd_voxels(file, header)};
 }

@@ -322,6 +322,7 @@ std::int64_t Trainer::resume() {
 TrainingOutcome Trainer::run() {
   State& s = *state_;
   const Clock::time_point start = Clock::now();
+  const std::int64_t first_step = s.progress.step;
   s.experiment.model().train();
   s.experiment.weighting().train();
   for (const ExperimentTask& task : s.experiment.tasks()) {
@@ -349,7 +350,8 @@ TrainingOutcome Trainer::run() {
   const double waited = s.seconds_waiting();
   const int stop_signal = stop_requested() != 0 ? stop_requested() : SIGTERM;  // or another rank's
   s.loaders.clear();
-  return {.step = s.progress.step,
+  return {.first_step = first_step,
+          .step = s.progress.step,
           .stop_signal = s.finished() && !s.validation_is_due() ? 0 : stop_signal,
           .early_stopped = s.progress.early_stopped,
           .best_value = s.progress.best_value,

@@ -36,6 +36,7 @@ class TrainingObserver {
 };
 
 struct TrainingOutcome {
+  std::int64_t first_step = 0;  ///< where a resumed run went on
   std::int64_t step = 0;
   int stop_signal = 0;  ///< 0 = ran to its end
   bool early_stopped = false;

@@ -262,5 +262,38 @@ TEST(Generate, WritesADataSetThatReadsBack) {
   EXPECT_THAT(failure(folder, {"generate", "output=data"}, 2), HasSubstr("not empty"));
 }
 
+TEST(Generate, FinishesWhatAStopLeft) {
+  const fs::path folder = fresh_folder("generate_stopped");
+  const std::vector<std::string> words = {"generate",
+                                          "dataset.size=[16,24,24]",
+                                          "dataset.train=2",
+                                          "dataset.validation=0",
+                                          "dataset.test=0",
+                                          "splits=[train]",
+                                          "output=data"};
+  const auto files = [&] {
+    std::map<std::string, std::string> result;
+    for (const auto& entry : fs::recursive_directory_iterator(folder / "data")) {
+      if (entry.is_regular_file())
+        result[fs::relative(entry.path(), folder).string()] = sha256_of_file(entry.path());
+    }
+    return result;
+  };
+  ASSERT_EQ(run_program(words, folder).code, 0);
+  const auto whole = files();
+  fs::remove(folder / "data" / "manifest.yaml");  // written last
+  fs::path last;
+  for (const auto& entry : fs::directory_iterator(folder / "data")) {
+    if (entry.is_directory() && entry.path().filename() != "dataset") last = entry.path();
+  }
+  fs::remove_all(last);
+  fs::create_directories(folder / "data" / ".123.sample");
+  EXPECT_THAT(failure(folder, {"generate", "dataset.train=3", "output=data"}, 2),
+              HasSubstr("unfinished data set of another command"));
+  ASSERT_EQ(run_program(words, folder).code, 0);
+  EXPECT_EQ(files(), whole);
+  EXPECT_FALSE(fs::exists(folder / "data" / ".123.sample"));
+}
+
 }  // namespace
 }  // namespace triptych

@@ -159,6 +159,27 @@ TEST_F(Predict, RefusesNanImages) {
               HasSubstr("NaN"));
 }
 
+TEST_F(Predict, RefusesConstantImages) {
+  Volume volume{at::full({1, 8, 8, 8}, 7.0), {.shape = {8, 8, 8}}, "", {}};
+  write_volume((folder_ / "constant.mha").string(), volume);
+  EXPECT_THAT(failure({"predict", "run=run", "input.image=constant.mha", "output=x.mha"}, 1),
+              HasSubstr("expected an image, got 7 in every voxel"));
+}
+
+TEST_F(Predict, RefusesAnOutputItCannotWriteBeforeItReads) {
+  EXPECT_THAT(failure({"predict", "run=run", "input.image=absent.mha", "output=x.mhaa"}, 1),
+              HasSubstr("did you mean '.mha'"));
+}
+
+TEST_F(Predict, DrawsNoLabelsBelowZero) {
+  Volume labels{at::full({1, 20, 26, 22}, -3, at::kShort), {}, "", {}};
+  labels.geometry = read_header((folder_ / "image.mha").string()).geometry;
+  write_volume((folder_ / "negative.mha").string(), labels);
+  EXPECT_THAT(
+      failure({"render", "input.image=image.mha", "input.label=negative.mha", "output=x.png"}, 1),
+      HasSubstr("expected labels from 0 to 4095, got -3"));
+}
+
 TEST_F(Predict, RefusesAnisotropicVolumesForSeveralPlanes) {
   Volume volume{at::rand({1, 8, 16, 16}), {.shape = {8, 16, 16}}, "", {}};
   volume.geometry.spacing = {0.5, 0.5, 3.0};

@@ -122,10 +122,16 @@ TEST(Train, SavesAndAsksToBeQueuedAgainOnSigterm) {
   for (int i = 0; i < 600 && !fs::exists(folder / "run/checkpoints/last/state.yaml"); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
+  const auto beside = run_program({"train", "resume=run"}, folder);
+  EXPECT_EQ(beside.code, 1);
+  EXPECT_THAT(beside.err, HasSubstr("run: another process is writing to this folder"));
   ::kill(process, SIGTERM);
   EXPECT_EQ(testing::wait_for(process), 75);
   EXPECT_THAT(read_file(folder / "background.log"), HasSubstr("resume=run"));
   EXPECT_THAT(read_file(folder / "run" / "run.json"), HasSubstr("\"stopped\""));
+  const auto again = run_program(tiny_quickstart("run"), folder);
+  EXPECT_EQ(again.code, 2);
+  EXPECT_THAT(again.err, HasSubstr("holds a run already"));
 }
 
 TEST(Train, RunsEveryRecipeForTwoSteps) {

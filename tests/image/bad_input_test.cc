@@ -142,6 +142,37 @@ TEST(BadInput, DamagedCompressedDataAreRefused) {
   EXPECT_THAT(reading(folder / "a.nii.gz"), HasSubstr("damaged"));
 }
 
+TEST(BadInput, SizesThatTheFileCannotHoldAreRefusedAtOnce) {
+  const TemporaryFolder folder;
+  write_text(folder / "a.nrrd",
+             "NRRD0004\ntype: short\ndimension: 3\nsizes: -4 4 4\nencoding: raw\n\n1234");
+  EXPECT_THAT(reading(folder / "a.nrrd"), HasSubstr("damaged header, expected sizes"));
+  EXPECT_THAT(reading(folder / "a.nrrd"), HasSubstr("got 'sizes: -4 4 4'"));
+  const auto meta = [](const std::string& sizes) {
+    return "ObjectType = Image\nNDims = 3\nElementSpacing = 1 1 1\nDimSize = " + sizes +
+           "\nElementType = MET_UCHAR\nElementDataFile = LOCAL\n1234";
+  };
+  write_text(folder / "a.mha", meta("20000 20000 20000"));
+  EXPECT_THAT(reading(folder / "a.mha"),
+              HasSubstr("truncated, expected 8000000000000 bytes of voxels, got 4"));
+  write_text(folder / "a.mha", meta("4000000000 4000000000 4000000000"));
+  EXPECT_THAT(reading(folder / "a.mha"), HasSubstr("truncated or damaged, expected 4000000000 x"));
+  write_volume(folder / "a.nii", sample_volume(at::kShort));
+  std::string bytes = read_file(folder / "a.nii");
+  std::fill_n(bytes.begin() + 42, 2, '\0');  // dim[1]
+  write_text(folder / "a.nii", bytes);
+  EXPECT_THAT(reading(folder / "a.nii"),
+              HasSubstr("axes of at least one voxel, got 3 axes of size 0"));
+}
+
+TEST(BadInput, CompressedSizesThatTheFileCannotHoldAreRefusedAtOnce) {
+  const TemporaryFolder folder;
+  write_text(folder / "a.nrrd",
+             "NRRD0004\ntype: short\ndimension: 3\nsizes: 20000 20000 20000\nencoding: gzip\n\n"
+             "1234");
+  EXPECT_THAT(reading(folder / "a.nrrd"), HasSubstr("got compressed data of"));
+}
+
 TEST(BadInput, NiftiWithAZeroSpacingIsRefused) {
   const TemporaryFolder folder;
   write_volume(folder / "a.nii", sample_volume(at::kShort));
