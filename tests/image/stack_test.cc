@@ -277,7 +277,7 @@ std::string imagej_stack(const std::string& description, const std::string& pixe
 
 TEST(Tiff, ReadsImageJStacksWhosePagesFollowTheFirst) {
   const TemporaryFolder folder;
-  const std::string description("ImageJ=1.53t\nimages=3\nslices=3\n\0", 34);
+  const std::string description("ImageJ=1.53t\nimages=3\nslices=3\n\0", 32);
   write_text(folder / "a.tif", imagej_stack(description, "abcdefghijkl"));
   const Volume volume = read_volume(folder / "a.tif");
   EXPECT_EQ(volume.geometry.shape, (Index3{3, 2, 2}));
