@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/core/error.h"
+#include "framework/core/log.h"
 #include "framework/core/parallel.h"
 #include "framework/core/progress.h"
 #include "framework/core/suggest.h"
@@ -10,11 +11,14 @@
 #include "framework/data/volume_store.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <mutex>
 #include <set>
 
 namespace triptych {
 namespace {
+
+namespace fs = std::filesystem;
 
 struct ClassConfig {
   std::optional<std::int64_t> value;
@@ -25,6 +29,13 @@ struct ClassConfig {
     field("value", value, "grey value in the label files; its place in the list when left out");
     field("name", name, "for tables and pictures", config::Need::kRequired);
     field("color", color, "'#rrggbb'; a distinguishable one when left out");
+  }
+  void validate(config::Problems& problems) const {
+    try {
+      if (color) color_from_text(*color);
+    } catch (const Error&) {
+      problems.add("color", fmt::format("expects '#rrggbb', got '{}'", *color));
+    }
   }
 };
 
@@ -92,6 +103,16 @@ struct FilesConfig {
       problems.add("files", "either `files` or `manifest` must be given, and not both");
     if (!spacing_mm.empty() && spacing_mm.size() != 3)
       problems.add("spacing_mm", "must be [x, y, z]");
+    try {
+      bytes_from_text(memory);
+    } catch (const ConfigError& error) {
+      problems.add("memory", error.what());
+    }
+    std::set<std::string> names;
+    for (const ClassConfig& entry : classes) {
+      if (!names.insert(entry.name).second)
+        problems.add("classes", fmt::format("lists the name '{}' twice", entry.name));
+    }
     for (const auto& [entry, own] : harmonise_entry) {
       if (!own.spacing_mm.empty())
         problems.add("harmonise_entry." + entry + ".spacing_mm",
@@ -144,6 +165,7 @@ class FileSource final : public Dataset {
       stated.push_back(row.split);
     }
     splits_ = split_samples(ids, stated, config.splits);
+    warn_of_shared_files(table);
     open(config, table);
   }
 
@@ -205,6 +227,35 @@ class FileSource final : public Dataset {
     for (const auto& [name, value] : config.frame) check("frame", name);
     for (const auto& [name, value] : config.target_frame) check("target_frame", name);
     for (const auto& [name, value] : config.harmonise_entry) check("harmonise_entry", name);
+  }
+
+  /// What is in two splits is tested on what was trained on. One file for all samples, such as an
+  /// atlas, is meant.
+  void warn_of_shared_files(const SampleTable& table) const {
+    std::map<std::string, std::set<std::string>> files_of;
+    for (const SampleTable::Row& row : table.rows) {
+      for (const auto& [entry, file] : row.files) files_of[entry].insert(file);
+    }
+    std::map<fs::path, std::pair<std::string, std::string>> seen;  // file -> split, sample
+    for (const auto& [split, samples] : splits_) {
+      for (const std::size_t sample : samples) {
+        const SampleTable::Row& row = table.rows[sample];
+        for (const auto& [entry, file] : row.files) {
+          const auto [known, added] =
+              seen.emplace(fs::path(file).lexically_normal(), std::pair(split, row.id));
+          const auto& [first_split, first_sample] = known->second;
+          if (added || first_split == split || files_of[entry].size() == 1) continue;
+          TRIPTYCH_LOG(
+              warning,
+              "{}: sample '{}' of split '{}' and sample '{}' of split '{}' share this file",
+              file,
+              first_sample,
+              first_split,
+              row.id,
+              split);
+        }
+      }
+    }
   }
 
   std::shared_ptr<const FileEntryConfig> entry_config(const FilesConfig& config,

@@ -23,6 +23,7 @@ class FlagParser {
     const std::size_t equal = argument.starts_with("--") ? argument.find('=') : std::string::npos;
     const std::string name = argument.substr(0, equal);
     const FlagInfo& flag = find(name);
+    given_.push_back(&flag);
     const bool takes_value = *flag.value != '\0';
     if (!takes_value) {
       if (equal != std::string::npos) throw usage_error(fmt::format("{} takes no value", name));
@@ -32,6 +33,22 @@ class FlagParser {
     if (index + 1 == arguments.size())
       throw usage_error(fmt::format("{} needs a value: {} {}", name, name, flag.value));
     set(flag.name, arguments[++index]);
+  }
+
+  /// A flag that would go unheard is a mistake: `train --check` is not meant to train.
+  void check_heard() const {
+    if (command_.multirun && !command_.help && command_.verb != "train" &&
+        command_.verb != "compose")
+      throw usage_error(fmt::format("{}: --multirun has no effect", command_.verb),
+                        "only train runs sweeps");
+    for (const FlagInfo* flag : given_) {
+      const bool of_compose = std::string_view(flag->help).starts_with("compose:");
+      if (of_compose && command_.verb != "compose" && !command_.help)
+        throw usage_error(fmt::format("{}: {} has no effect", command_.verb, flag->name),
+                          fmt::format("triptych compose {}", flag->name));
+      if (std::string_view(flag->name) == "--jobs" && !command_.multirun && !command_.help)
+        throw usage_error("--jobs: only a sweep has jobs, --multirun is missing");
+    }
   }
 
  private:
@@ -46,6 +63,8 @@ class FlagParser {
   }
 
   void set(std::string_view name, const std::string& value) {
+    if (value.empty() && *find(std::string(name)).value != '\0')
+      throw usage_error(fmt::format("{} needs a value, got ''", name));
     if (name == "--help") command_.help = true;
     if (name == "--version") command_.version = true;
     if (name == "--json") command_.json = true;
@@ -69,6 +88,7 @@ class FlagParser {
   }
 
   CommandLine& command_;
+  std::vector<const FlagInfo*> given_;
 };
 
 /// `-1` or `-x=...` could be meant as a word, but no word of the grammar begins with '-'.
@@ -138,9 +158,11 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
     command.help = true;
     command.verb = command.words.empty() ? "" : command.words.front();
   }
-  if (command.verb.empty() ||
-      std::find(verbs().begin(), verbs().end(), command.verb) != verbs().end())
+  if (command.verb.empty()) return command;
+  if (std::find(verbs().begin(), verbs().end(), command.verb) != verbs().end()) {
+    flag_parser.check_heard();
     return command;
+  }
   throw usage_error(
       fmt::format(
           "no verb '{}'{} Verbs: {}",

@@ -3,6 +3,7 @@
 
 #include "framework/config/component.h"
 #include "framework/core/error.h"
+#include "framework/core/standard_streams.h"
 #include "framework/core/stop.h"
 #include "framework/core/torch_compat.h"
 
@@ -43,7 +44,7 @@ int guarded(const std::function<int()>& work) {
   } catch (const std::length_error&) {
     return out_of_memory();
   } catch (const std::filesystem::filesystem_error& error) {
-    return fail("io", error.what());
+    return fail("io", fmt::format("{}: {}", error.path1().string(), error.code().message()));
   } catch (const std::exception& error) {
     const std::string message = message_without_backtrace(error);
     const bool allocator = message.find("allocate memory") != std::string::npos;
@@ -69,7 +70,9 @@ int run_engine(const std::vector<std::string>& words) {
     // The other verbs are short, and never ask whether to stop.
     const std::set<std::string> stops_orderly = {"train", "predict", "evaluate", "generate"};
     if (stops_orderly.contains(command.verb)) install_stop_signals();
-    return verb->second(command);
+    const int code = verb->second(command);
+    flush_standard_output();
+    return code;
   });
 }
 

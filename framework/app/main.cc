@@ -5,6 +5,7 @@
 #include "framework/app/help.h"
 #include "framework/app/light_verbs.h"
 #include "framework/core/error.h"
+#include "framework/core/standard_streams.h"
 
 #include <cerrno>
 #include <cstdio>
@@ -55,8 +56,11 @@ int run(const std::vector<std::string>& arguments, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace triptych;
+  open_standard_streams();
   try {
-    return app::run({argv + 1, argv + argc}, argv);
+    const int code = app::run({argv + 1, argv + argc}, argv);
+    flush_standard_output();
+    return code;
   } catch (const Error& error) {
     app::print_error(error.category(), error.what(), error.hint());
     return error.exit_code();

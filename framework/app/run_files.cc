@@ -25,6 +25,12 @@ BuildRecord build_record() {
 }
 
 void apply_threads(std::int64_t threads) {
+  constexpr std::int64_t kMostThreads = 1024;
+  if (threads > kMostThreads) {
+    throw ConfigError("schema",
+                      fmt::format("threads: expected at most {}, got {}", kMostThreads, threads),
+                      "0 takes all cores");
+  }
   set_num_threads(static_cast<int>(threads));
   set_torch_threads(num_threads());
   set_deterministic();
@@ -48,7 +54,14 @@ config::Node read_resolved(const fs::path& folder) {
         fmt::format("{}: no run directory, resolved.yaml is missing", folder.string()),
         "name a folder that `triptych train` wrote, such as outputs/2026-01-31/12-00-00");
   }
-  return config::resolve(config::read_yaml_file(path.string()));
+  const config::Node stored = config::read_yaml_file(path.string());
+  if (!stored.is_map() || stored.as_map().empty()) {
+    throw io_error(fmt::format("{}: expected the configuration of a run, got {}",
+                               path.string(),
+                               stored.is_map() ? "an empty file" : stored.kind_name()),
+                   "the file is damaged; the words of the run are in .hydra/overrides.yaml");
+  }
+  return config::resolve(stored);
 }
 
 StoredRun open_run(const fs::path& folder, const std::string& which) {

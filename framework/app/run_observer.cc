@@ -17,21 +17,8 @@
 namespace triptych::app {
 namespace {
 
-/// Curves of a resumed run start with what metrics.jsonl already holds.
-std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> read_curves(
-    const std::filesystem::path& path) {
-  std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> curves;
-  std::ifstream stream(path);
-  for (std::string line; std::getline(stream, line);) {
-    const nlohmann::json row = nlohmann::json::parse(line, nullptr, false);
-    if (!row.is_object()) continue;
-    for (const auto& [tag, value] : row.items()) {
-      if (tag == "step" || !value.is_number()) continue;
-      curves[tag].first.push_back(row.value("step", 0.0));
-      curves[tag].second.push_back(value.get<double>());
-    }
-  }
-  return curves;
+bool is_metric(const std::string& column) {
+  return column != "step" && column != "epoch" && column != "phase";
 }
 
 SliceView panel(const std::string& name,
@@ -66,7 +53,23 @@ RunObserver::RunObserver(std::filesystem::path folder, std::optional<std::int64_
   sinks_.add(std::make_unique<JsonlSink>(folder_ / "metrics.jsonl", resume_step));
   sinks_.add(std::make_unique<CsvSink>(folder_ / "metrics.csv", resume_step));
   sinks_.add(std::make_unique<TensorBoardSink>(folder_ / "tb", resume_step));
-  if (resume_step) curves_ = read_curves(folder_ / "metrics.jsonl");
+  if (resume_step) read_history();
+}
+
+void RunObserver::read_history() {
+  std::ifstream stream(folder_ / "metrics.jsonl");
+  for (std::string line; std::getline(stream, line);) {
+    const auto row = nlohmann::ordered_json::parse(line, nullptr, false);
+    if (!row.is_object()) continue;
+    const bool validation = row.value("phase", "train") != "train";
+    if (validation) last_validation_.clear();
+    for (const auto& [tag, value] : row.items()) {
+      if (!is_metric(tag) || !value.is_number()) continue;
+      curves_[tag].first.push_back(row.value("step", 0.0));
+      curves_[tag].second.push_back(value.get<double>());
+      if (validation) last_validation_.emplace_back(tag, value.get<double>());
+    }
+  }
 }
 
 void RunObserver::on_metrics(std::int64_t step,

@@ -42,6 +42,8 @@ class RunObserver final : public TrainingObserver {
   }
 
  private:
+  /// Curves and last validation of a resumed run start with what metrics.jsonl holds.
+  void read_history();
   void draw_curves();
   /// A name for the picture of an item that no other picture of this task and step has.
   std::string picture_name(std::int64_t step, const std::string& task, const std::string& id);

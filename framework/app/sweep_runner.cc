@@ -199,6 +199,9 @@ void write_results(const fs::path& folder, const std::vector<Job>& jobs) {
 int run_sweep(const CommandLine& command, const config::ComposeRequest& request) {
   config::SweepPlan plan = config::compose_sweep(request);
   std::vector<config::SweepJob>& sweep = plan.jobs;
+  if (sweep.empty())
+    throw usage_error("the sweep has no job: a swept range is empty",
+                      "range(start,stop) ends before stop");
   for (const config::SweepJob& job : sweep) Experiment::check(config::resolve(job.composition));
   const fs::path folder = config::sweep_directory(plan.master);
   std::vector<Job> jobs = planned_jobs(sweep);

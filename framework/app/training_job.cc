@@ -59,7 +59,8 @@ std::string steps_text(const TrainingOutcome& outcome) {
 void write_report(const fs::path& folder,
                   const TrainingOutcome& outcome,
                   const RunObserver& observer) {
-  HtmlReport report(fs::absolute(folder).filename().string(), steps_text(outcome));
+  const fs::path whole = fs::absolute(folder / "").lexically_normal();
+  HtmlReport report(whole.parent_path().filename().string(), steps_text(outcome));
   report.add_section("Curves");
   for (const auto& [name, svg] : observer.charts()) report.add_chart(svg, name);
   if (!observer.last_validation().empty()) {
@@ -120,11 +121,20 @@ int finish_run(const fs::path& folder,
   return 0;
 }
 
+/// What failed is what the user has to read, even where the record cannot be written either.
+void note_failure(RunRecord& record, const std::exception& error) {
+  try {
+    record.finish(RunStatus::kFailed, 1, message_without_backtrace(error));
+  } catch (const Error& unwritten) {
+    TRIPTYCH_LOG(warning, "{}", unwritten.what());
+  }
+}
+
 }  // namespace
 
 void check_holds_no_run(const fs::path& folder) {
   for (const char* name : {"last", "best"}) {
-    if (!fs::exists(folder / "checkpoints" / name)) continue;
+    if (!recover_checkpoint(folder / "checkpoints" / name)) continue;
     throw usage_error(
         fmt::format(
             "hydra.run.dir: '{}' holds a run already (checkpoints/{})", folder.string(), name),
@@ -156,7 +166,7 @@ int run_training(const CommandLine& command,
     if (resume) TRIPTYCH_LOG(info, "continuing {} at step {}", folder.string(), trainer.resume());
     return finish_run(folder, record, observer, trainer.run());
   } catch (const std::exception& error) {
-    record.finish(RunStatus::kFailed, 1, message_without_backtrace(error));
+    note_failure(record, error);
     throw;
   }
 }

@@ -16,6 +16,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <set>
 
 #include <ATen/ATen.h>
 
@@ -25,6 +26,7 @@ namespace {
 
 constexpr const char* kRecipeFile = "generate.yaml";
 constexpr const char* kManifestFile = "manifest.yaml";
+constexpr const char* kDatasetFolder = "dataset";
 
 struct GenerateConfig {
   config::Node dataset;
@@ -47,6 +49,11 @@ struct GenerateConfig {
     field("splits", splits, "splits to write", config::OneOf{"train", "validation", "test"});
     field("limit", limit, "samples of each split; 0 = all", config::AtLeast{0});
     field("threads", threads, "threads; 0 = all cores", config::AtLeast{0});
+  }
+  void validate(config::Problems& problems) const {
+    if (output.empty()) problems.add("output", "must be a folder, got ''");
+    if (std::set<std::string>(splits.begin(), splits.end()).size() < splits.size())
+      problems.add("splits", "names a split twice");
   }
 };
 
@@ -148,6 +155,14 @@ void check_new_or_unfinished(const fs::path& output, const std::string& recipe_t
       "give that command again to finish it, or name a new folder");
 }
 
+/// A sample's folder is named by its id, beside the files and folders that generate writes itself.
+void check_folder_name(const std::string& id) {
+  const bool plain = !id.empty() && id[0] != '.' && id.find('/') == std::string::npos;
+  if (plain && id != kDatasetFolder && id != kManifestFile && id != kRecipeFile) return;
+  throw data_error(fmt::format("sample '{}': its name cannot be that of a folder", id),
+                   "name the sample otherwise in its manifest");
+}
+
 /// Temporary folders of samples that a killed process left.
 void remove_half_written(const fs::path& output) {
   std::vector<fs::path> leftovers;
@@ -183,8 +198,12 @@ int generate(const CommandLine& command) {
     std::vector<std::size_t> samples = dataset->split(split);
     if (config.limit > 0 && static_cast<std::int64_t>(samples.size()) > config.limit)
       samples.resize(static_cast<std::size_t>(config.limit));
-    for (const std::size_t sample : samples) jobs.emplace_back(split, sample);
+    for (const std::size_t sample : samples) {
+      check_folder_name(dataset->samples()[sample].id);
+      jobs.emplace_back(split, sample);
+    }
   }
+  if (jobs.empty()) throw data_error("the data set has no samples in these splits");
   config::Node rows = config::Node::list();
   std::vector<std::size_t> written;
   Progress progress("generate", static_cast<std::int64_t>(jobs.size()));
@@ -214,7 +233,7 @@ int generate(const CommandLine& command) {
   }
   progress.finish();
   const config::Node readable = recipe(output / kManifestFile, *dataset, written);
-  write_file_atomically(output / "dataset" / "generated.yaml",
+  write_file_atomically(output / kDatasetFolder / "generated.yaml",
                         config::to_yaml(config::escape_interpolations(readable)));
   write_file_atomically(output / kManifestFile, config::to_yaml(rows));
   std::printf("%s\n", (output / kManifestFile).c_str());

@@ -7,6 +7,7 @@
 #include "framework/config/run_layout.h"
 #include "framework/core/error.h"
 #include "framework/core/folder_lock.h"
+#include "framework/core/torch_compat.h"
 #include "framework/learn/checkpoint.h"
 #include "framework/learn/experiment.h"
 
@@ -51,6 +52,8 @@ int train(const CommandLine& command) {
   config::Composition composition = config::compose(request);
   const config::Node resolved = config::resolve(composition);
   Experiment::check(resolved);
+  apply_threads(resolved.int_or("threads", 0));
+  device_from_text(resolved.string_or("device", "auto"));
   const fs::path folder = config::run_directory(composition);
   const FolderLock lock(folder);
   check_holds_no_run(folder);

@@ -4,6 +4,7 @@
 #include "framework/core/suggest.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/core.h>
 
@@ -26,7 +27,9 @@ std::string FieldSpec::bounds_text() const {
 }
 
 std::string FieldSpec::check_number(double value) const {
-  // Written so that NaN breaks every bound.
+  // Written so that NaN breaks every bound; a bounded number is finite.
+  if ((at_least || at_most || above || below) && std::isinf(value))
+    return fmt::format("must be finite, got {}", value);
   if (at_least && at_most && !(value >= *at_least && value <= *at_most)) {
     return fmt::format("must be between {} and {}, got {}", *at_least, *at_most, value);
   }

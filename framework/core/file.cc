@@ -27,6 +27,12 @@ void flush_to_disk(const fs::path& path) {
     throw io_error(fmt::format("{}: cannot be written: {}", path.string(), std::strerror(reason)));
 }
 
+void move_folder(const fs::path& from, const fs::path& to) {
+  std::error_code code;
+  fs::rename(from, to, code);
+  if (code) throw io_error(fmt::format("{}: cannot be written: {}", to.string(), code.message()));
+}
+
 void create_parent(const fs::path& target) {
   if (!target.parent_path().empty()) create_folder(target.parent_path());
 }
@@ -100,21 +106,25 @@ void write_folder_atomically(const fs::path& target,
   const std::string name = fmt::format(".{}.{}", ::getpid(), target.filename().string());
   const fs::path temporary = target.parent_path() / name;
   const fs::path previous = target.parent_path() / (name + ".previous");
-  fs::remove_all(temporary);
-  fs::create_directories(temporary);
+  std::error_code ignored;
+  fs::remove_all(temporary, ignored);
+  create_folder(temporary);
   try {
     write(temporary);
     for (const auto& entry : fs::recursive_directory_iterator(temporary)) {
       if (entry.is_regular_file()) flush_to_disk(entry.path());
     }
-    if (fs::exists(target)) fs::rename(target, previous);
-    fs::rename(temporary, target);
+    if (fs::exists(target)) {
+      fs::remove_all(previous, ignored);  // of a killed process of the same number
+      move_folder(target, previous);
+    }
+    move_folder(temporary, target);
   } catch (...) {
-    std::error_code ignored;
+    if (!fs::exists(target, ignored)) fs::rename(previous, target, ignored);
     fs::remove_all(temporary, ignored);
     throw;
   }
-  fs::remove_all(previous);
+  fs::remove_all(previous, ignored);
 }
 
 std::string file_extension(const fs::path& path) {

@@ -4,6 +4,7 @@
 #include "framework/core/error.h"
 
 #include <memory>
+#include <utility>
 
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -19,6 +20,9 @@ spdlog::logger& logger() {
     sink->set_pattern("%^%v%$");
     auto created = std::make_shared<spdlog::logger>("triptych", sink);
     created->flush_on(spdlog::level::info);
+    created->set_error_handler([told = false](const std::string& reason) mutable {
+      if (!std::exchange(told, true)) fmt::print(stderr, "the log is not complete: {}\n", reason);
+    });
     return created;
   }();
   return *instance;

@@ -24,6 +24,7 @@ void install_stop_signals() {
   action.sa_handler = note_signal;
   action.sa_flags = SA_RESTART;
   for (const int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaction(signal, &action, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
 }
 
 int stop_requested() { return noted_signal; }

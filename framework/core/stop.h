@@ -5,7 +5,7 @@ namespace triptych {
 
 /// Orderly stops. After `install_stop_signals()` the first SIGINT, SIGTERM or SIGUSR1 is only
 /// noted: long loops ask `stop_requested()`, finish their step, save and return. A second SIGINT
-/// ends the process at once.
+/// ends the process at once. Work goes on when nobody reads its output any more (SIGPIPE).
 void install_stop_signals();
 /// The signal that asked for a stop, or 0.
 int stop_requested();

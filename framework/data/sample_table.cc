@@ -114,6 +114,15 @@ std::string from_manifest_folder(const fs::path& manifest, const std::string& lo
   return (manifest.parent_path() / location).string();
 }
 
+/// Columns without a name are what spreadsheets leave behind, and may be empty.
+void check_columns(const fs::path& path, const std::vector<std::string>& columns) {
+  std::set<std::string> names;
+  for (const std::string& name : columns) {
+    if (!name.empty() && !names.insert(name).second)
+      throw data_error(fmt::format("{}: the column '{}' occurs twice", path.string(), name));
+  }
+}
+
 SampleTable rows_of_csv(const fs::path& path) {
   const CsvTable csv = read_csv(path);
   const int id = csv.column("sample");
@@ -121,13 +130,22 @@ SampleTable rows_of_csv(const fs::path& path) {
     throw data_error(
         fmt::format("{}: expected a column 'sample', got: {}", path.string(), join(csv.columns)));
   const int split = csv.column("split");
+  check_columns(path, csv.columns);
   SampleTable table;
-  for (const auto& fields : csv.rows) {
+  for (std::size_t r = 0; r < csv.rows.size(); ++r) {
+    const std::vector<std::string>& fields = csv.rows[r];
     SampleTable::Row row{fields[static_cast<std::size_t>(id)],
                          split < 0 ? "" : fields[static_cast<std::size_t>(split)],
                          {}};
+    const std::string place = fmt::format("{}:{}", path.string(), csv.lines[r]);
+    if (row.id.empty())
+      throw data_error(fmt::format("{}: expected a name in the column 'sample', got none", place));
     for (std::size_t i = 0; i < fields.size(); ++i) {
       if (static_cast<int>(i) == id || static_cast<int>(i) == split || fields[i].empty()) continue;
+      if (csv.columns[i].empty()) {
+        throw data_error(
+            fmt::format("{}: '{}' stands in a column without a name", place, fields[i]));
+      }
       row.files[csv.columns[i]] = from_manifest_folder(path, fields[i]);
     }
     table.rows.push_back(std::move(row));
@@ -185,7 +203,9 @@ void check_rows(const fs::path& path, SampleTable& table) {
     if (!ids.insert(row.id).second)
       faults.push_back(fmt::format("sample '{}' is listed twice", row.id));
     if (row.files.empty()) faults.push_back(fmt::format("sample '{}' has no files", row.id));
-    const auto [first, added] = seen.emplace(row.files, row.id);
+    std::map<std::string, std::string> files;
+    for (const auto& [entry, file] : row.files) files[entry] = fs::path(file).lexically_normal();
+    const auto [first, added] = seen.emplace(std::move(files), row.id);
     if (!added && first->second != row.id) {
       faults.push_back(
           fmt::format("samples '{}' and '{}' are the same files", first->second, row.id));

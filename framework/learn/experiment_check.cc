@@ -159,6 +159,14 @@ void check_task(const std::string& key,
   }
 }
 
+void check_device(const std::string& device, Problems& problems) {
+  if (device == "auto" || device == "cpu" || device == "cuda") return;
+  const bool indexed = device.starts_with("cuda:") && device.size() > 5 &&
+                       device.find_first_not_of("0123456789", 5) == std::string::npos;
+  if (indexed) return;
+  problems.add("device", fmt::format("expects auto, cpu, cuda or cuda:<index>, got '{}'", device));
+}
+
 void check_monitor(const Node& root, const ExperimentConfig& config, Problems& problems) {
   const std::string& monitor = config.trainer.monitor;
   if (monitor == "auto" || monitor == "loss/val") return;
@@ -270,6 +278,7 @@ void Experiment::check(const Node& resolved) {
   const auto config = config::read<ExperimentConfig>(resolved, problems);
   if (resolved.child("tasks") != nullptr && config.tasks.empty())
     problems.add("tasks", "expects at least one task");
+  check_device(config.device, problems);
   for (const auto& [key, node] : config.datasets) {
     const auto dataset_scope = problems.enter("datasets." + key, node);
     DatasetRegistry::instance().check(node, problems);

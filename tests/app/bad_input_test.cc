@@ -60,6 +60,27 @@ TEST(BadConfiguration, NamesWhatIsThere) {
   EXPECT_THAT(failure(folder, tiny_quickstart("run", {"device=cuda:7"}), 2), HasSubstr("device"));
 }
 
+TEST(BadConfiguration, LeavesNoFolderBehind) {
+  const fs::path folder = fresh_folder("bad_early");
+  EXPECT_THAT(failure(folder, tiny_quickstart("run", {"threads=100000"}), 2),
+              HasSubstr("expected at most 1024, got 100000"));
+  EXPECT_THAT(failure(folder, tiny_quickstart("run", {"device=gpu"}), 2),
+              HasSubstr("'device' expects auto, cpu, cuda or cuda:<index>, got 'gpu'"));
+  EXPECT_THAT(failure(folder, tiny_quickstart("run", {"device=cuda:99"}), 2),
+              HasSubstr("'cuda:99' is not there"));
+  EXPECT_THAT(failure(folder, tiny_quickstart("run", {"optimizer.lr=inf"}), 2),
+              HasSubstr("'optimizer.lr' must be finite"));
+  EXPECT_FALSE(fs::exists(folder / "run"));
+  EXPECT_THAT(failure(folder, {"compose", "--config-dir", ""}, 2), HasSubstr("needs a value"));
+  EXPECT_THAT(failure(folder, {"generate", "output="}, 2), HasSubstr("must be a folder"));
+  EXPECT_THAT(failure(folder, {"generate", "output=data", "splits=[train,train]"}, 2),
+              HasSubstr("'splits' names a split twice"));
+  EXPECT_THAT(failure(folder, {"generate", "output=data", "splits=[]"}, 1),
+              HasSubstr("no samples"));
+  EXPECT_THAT(failure(folder, {"generate", "-m", "output=data", "dataset.train=1,2"}, 2),
+              HasSubstr("generate: --multirun has no effect"));
+}
+
 /// A data set of two good samples in which the test breaks something.
 class BadData : public ::testing::Test {
  protected:
@@ -260,6 +281,24 @@ TEST(Generate, WritesADataSetThatReadsBack) {
   ASSERT_EQ(finished.code, 0) << finished.err;
   EXPECT_TRUE(fs::exists(folder / "data/manifest.yaml"));
   EXPECT_THAT(failure(folder, {"generate", "output=data"}, 2), HasSubstr("not empty"));
+}
+
+TEST(Generate, KeepsToItsFolder) {
+  const fs::path folder = fresh_folder("generate_outside");
+  write_volume((folder / "a.nii.gz").string(),
+               Volume{at::rand({1, 4, 4, 4}), {.shape = {4, 4, 4}}, "", {}});
+  for (const char* sample : {"../../outside", ".hidden", "dataset"}) {
+    write_file_atomically(folder / "m.yaml",
+                          fmt::format("[{{sample: {}, split: train, image: a.nii.gz}}]", sample));
+    EXPECT_THAT(failure(folder,
+                        {"generate",
+                         "dataset=volume_files",
+                         "dataset.manifest=m.yaml",
+                         "dataset.label_entries=[]",
+                         "output=data/set"},
+                        1),
+                HasSubstr("its name cannot be that of a folder"));
+  }
 }
 
 TEST(Generate, FinishesWhatAStopLeft) {

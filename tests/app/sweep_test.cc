@@ -62,6 +62,21 @@ TEST(Sweep, GoesOnWhenAJobFailsAndSaysSo) {
   EXPECT_THAT(read_file(folder / "sweep/0_lr/run.json"), HasSubstr("\"failed\""));
 }
 
+TEST(Sweep, RefusesWhatWouldRunNothing) {
+  const fs::path folder = fresh_folder("sweep_nothing");
+  const auto empty = run_program(tiny_sweep({"seed=range(5,5)"}), folder);
+  EXPECT_EQ(empty.code, 2);
+  EXPECT_THAT(empty.err, HasSubstr("the sweep has no job"));
+  const auto jobs = run_program(tiny_quickstart("run", {"--jobs", "2"}), folder);
+  EXPECT_EQ(jobs.code, 2);
+  EXPECT_THAT(jobs.err, HasSubstr("--multirun is missing"));
+  const auto check = run_program(tiny_quickstart("run", {"--check"}), folder);
+  EXPECT_EQ(check.code, 2);
+  EXPECT_THAT(check.err, HasSubstr("train: --check has no effect"));
+  EXPECT_FALSE(fs::exists(folder / "run"));
+  EXPECT_FALSE(fs::exists(folder / "sweep"));
+}
+
 TEST(Sweep, RefusesJobsThatShareAFolder) {
   const fs::path folder = fresh_folder("sweep_folder");
   const auto finished = run_program(tiny_sweep({"seed=1,2", "hydra.sweep.subdir=all"}), folder);

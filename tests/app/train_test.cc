@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/core/file.h"
+#include "framework/core/suggest.h"
 #include "framework/learn/checkpoint.h"
 
 #include "tests/app/program.h"
@@ -10,6 +11,7 @@
 #include <fstream>
 #include <thread>
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -132,6 +134,41 @@ TEST(Train, SavesAndAsksToBeQueuedAgainOnSigterm) {
   const auto again = run_program(tiny_quickstart("run"), folder);
   EXPECT_EQ(again.code, 2);
   EXPECT_THAT(again.err, HasSubstr("holds a run already"));
+}
+
+TEST(Train, KeepsTheResultsOfAFinishedRunThatIsResumed) {
+  const fs::path folder = fresh_folder("train_finished");
+  ASSERT_EQ(run_program(tiny_quickstart("run"), folder).code, 0);
+  const std::string result = read_file(folder / "run/result.json");
+  EXPECT_THAT(result, HasSubstr("implant/iou/mean"));
+  ASSERT_EQ(run_program({"train", "resume=run/"}, folder).code, 0);
+  EXPECT_EQ(read_file(folder / "run/result.json"), result);
+  EXPECT_THAT(read_file(folder / "run/report.html"), HasSubstr("<title>run</title>"));
+
+  // Killed between the two renames that replace a checkpoint.
+  fs::remove_all(folder / "run/checkpoints/best");
+  fs::rename(folder / "run/checkpoints/last", folder / "run/checkpoints/.7.last.previous");
+  EXPECT_THAT(run_program(tiny_quickstart("run"), folder).err, HasSubstr("holds a run already"));
+  write_file_atomically(folder / "run/resolved.yaml", "");
+  EXPECT_THAT(run_program({"train", "resume=run"}, folder).err,
+              HasSubstr("run/resolved.yaml: expected the configuration of a run"));
+}
+
+TEST(Train, GoesOnWhenNobodyReadsItsMessages) {
+  const fs::path folder = fresh_folder("train_unread");
+  const auto shell = [&](const char* run, const std::string& redirection) {
+    const std::string command = fmt::format("cd '{}' && '{}' '{}' {}",
+                                            folder.string(),
+                                            TRIPTYCH_PROGRAM,
+                                            join(tiny_quickstart(run), "' '", ""),
+                                            redirection);
+    return WEXITSTATUS(std::system(command.c_str()));
+  };
+  EXPECT_EQ(shell("closed", ">&- 2>&-"), 0);
+  EXPECT_EQ(read_file(folder / "closed/.lock"), "") << "messages went into the first file";
+  EXPECT_EQ(shell("piped", "2>&1 | true"), 0);
+  EXPECT_THAT(read_file(folder / "piped/run.json"), HasSubstr("\"done\""));
+  EXPECT_EQ(shell("full", ">/dev/full"), 1);
 }
 
 TEST(Train, RunsEveryRecipeForTwoSteps) {

@@ -103,6 +103,11 @@ TEST(Fields, CollectsEveryProblemWithItsPlace) {
           "weight"));
 }
 
+TEST(Fields, TakesNoInfinityWhereThereAreBounds) {
+  EXPECT_THAT(problems_of("{num_classes: 2, dropout: .inf, weights: {a: .inf}}"),
+              ElementsAre("f.yaml:1:27: 'dropout' must be finite, got inf"));
+}
+
 TEST(Fields, NamesMissingRequiredKeysAndPlaceholders) {
   EXPECT_THAT(
       problems_of("dropout: ???"),

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 namespace triptych {
 namespace {
@@ -73,6 +74,17 @@ TEST_F(FileTest, ReplacesAFolderAsAWhole) {
       write_folder_atomically(folder_ / "last", [](const fs::path&) { throw io_error("disk"); }),
       Error);
   EXPECT_EQ(read_file(folder_ / "last" / "state"), "two");
+  EXPECT_EQ(files(), 1U);
+}
+
+TEST_F(FileTest, ReplacesAFolderBesideWhatAKilledProcessOfTheSameNumberLeft) {
+  const auto write = [](const fs::path& to) { std::ofstream(to / "state") << "new"; };
+  write_folder_atomically(folder_ / "last", write);
+  const std::string name = fmt::format(".{}.last", ::getpid());
+  for (const std::string& left : {name, name + ".previous"})
+    write_file_atomically(folder_ / left / "state", "old");
+  write_folder_atomically(folder_ / "last", write);
+  EXPECT_EQ(read_file(folder_ / "last" / "state"), "new");
   EXPECT_EQ(files(), 1U);
 }
 

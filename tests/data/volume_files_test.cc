@@ -164,11 +164,47 @@ TEST_F(VolumeFiles, TellsFaultyManifests) {
               HasSubstr("sample 'x' is listed twice"));
   EXPECT_THAT(manifest("d.csv", "sample,image\nx,a.nii.gz\ny,a.nii.gz\n"),
               HasSubstr("samples 'x' and 'y' are the same files"));
+  EXPECT_THAT(manifest("d2.csv", "sample,image\nx,a.nii.gz\ny,./a.nii.gz\n"),
+              HasSubstr("samples 'x' and 'y' are the same files"));
   EXPECT_THAT(manifest("e.csv", ""), HasSubstr("e.csv"));
+  EXPECT_THAT(manifest("e2.csv", "sample,image,image\nx,a.nii.gz,b.nii.gz\n"),
+              HasSubstr("the column 'image' occurs twice"));
+  EXPECT_THAT(manifest("e3.csv", "sample,image\nx,a.nii.gz\n,b.nii.gz\n"),
+              HasSubstr("e3.csv:3: expected a name in the column 'sample'"));
+  EXPECT_THAT(manifest("e4.csv", "sample,image,\nx,a.nii.gz,b.nii.gz\n"),
+              HasSubstr("e4.csv:2: 'b.nii.gz' stands in a column without a name"));
   EXPECT_THAT(manifest("f.yaml", "- {image: a.nii.gz}\n"), HasSubstr("expected the key 'sample'"));
   EXPECT_THAT(manifest("g.yaml", "image: a.nii.gz\n"), HasSubstr("expected a list of samples"));
   EXPECT_THAT(error_message("io", [&] { make("manifest: " + path("none.csv")); }),
               HasSubstr("none.csv"));
+}
+
+TEST_F(VolumeFiles, RefusesClassesAndSizesThatMakeNoSense) {
+  const std::string files = "files: {image: " + path("*_t1.nii.gz") + "}\nlabel_entries: []\n";
+  EXPECT_THAT(error_message("schema", [&] { make(files + "classes: [{name: a}, {name: a}]"); }),
+              HasSubstr("lists the name 'a' twice"));
+  EXPECT_THAT(error_message("schema", [&] { make(files + "classes: [{name: a, color: red}]"); }),
+              HasSubstr("expects '#rrggbb', got 'red'"));
+  EXPECT_THAT(error_message("schema", [&] { make(files + "memory: abc"); }),
+              HasSubstr("'memory' 'abc': expected a number of bytes"));
+}
+
+TEST_F(VolumeFiles, WarnsOfFilesInTwoSplits) {
+  const auto warning = [&](const std::string& rows) {
+    write_file_atomically(path("m.csv"), "sample,split,image,label\n" + rows);
+    ::testing::internal::CaptureStderr();
+    make(fmt::format("manifest: {}\n{}", path("m.csv"), kClasses));
+    return ::testing::internal::GetCapturedStderr();
+  };
+  EXPECT_THAT(warning("x,train,a_t1.nii.gz,a_seg.nii.gz\ny,test,./a_t1.nii.gz,b_seg.nii.gz\n"
+                      "z,train,b_t1.nii.gz,c_seg.nii.gz\n"),
+              HasSubstr("sample 'y' of split 'test' and sample 'x' of split 'train' share"));
+  EXPECT_THAT(warning("x,train,a_t1.nii.gz,a_seg.nii.gz\ny,test,a_t1.nii.gz,b_seg.nii.gz\n"),
+              IsEmpty())
+      << "an image of all samples";
+  EXPECT_THAT(warning("x,train,a_t1.nii.gz,a_seg.nii.gz\ny,train,a_t1.nii.gz,b_seg.nii.gz\n"
+                      "z,test,b_t1.nii.gz,c_seg.nii.gz\n"),
+              IsEmpty());
 }
 
 TEST_F(VolumeFiles, TellsFaultyPatterns) {
