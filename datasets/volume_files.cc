@@ -136,14 +136,24 @@ LabelIndices label_indices(const ClassTable& classes, const std::vector<std::int
   return indices;
 }
 
+/// A class without a colour gets that of its place in the list, or the next that no other has.
 ClassTable class_table(const std::vector<ClassConfig>& configs) {
+  std::set<std::array<std::uint8_t, 3>> taken;
+  for (const ClassConfig& config : configs) {
+    if (config.color) taken.insert(color_from_text(*config.color));
+  }
   ClassTable table;
-  for (std::size_t i = 0; i < configs.size(); ++i) {
-    const auto index = static_cast<std::int64_t>(i);
-    table.classes.push_back(
-        {configs[i].value.value_or(index),
-         configs[i].name,
-         configs[i].color ? color_from_text(*configs[i].color) : class_color(index)});
+  for (const ClassConfig& config : configs) {
+    const std::int64_t index = table.size();
+    LabelClass entry{config.value.value_or(index), config.name};
+    if (config.color) {
+      entry.color = color_from_text(*config.color);
+    } else {
+      std::int64_t place = index;
+      while (!taken.insert(class_color(place)).second) ++place;
+      entry.color = class_color(place);
+    }
+    table.classes.push_back(entry);
   }
   return table;
 }

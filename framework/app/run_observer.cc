@@ -17,10 +17,6 @@
 namespace triptych::app {
 namespace {
 
-bool is_metric(const std::string& column) {
-  return column != "step" && column != "epoch" && column != "phase";
-}
-
 SliceView panel(const std::string& name,
                 FloatImage image,
                 LabelImage labels,
@@ -53,23 +49,32 @@ RunObserver::RunObserver(std::filesystem::path folder, std::optional<std::int64_
   sinks_.add(std::make_unique<JsonlSink>(folder_ / "metrics.jsonl", resume_step));
   sinks_.add(std::make_unique<CsvSink>(folder_ / "metrics.csv", resume_step));
   sinks_.add(std::make_unique<TensorBoardSink>(folder_ / "tb", resume_step));
-  if (resume_step) read_history();
+  if (resume_step) read_earlier_rows();
 }
 
-void RunObserver::read_history() {
+void RunObserver::read_earlier_rows() {
   std::ifstream stream(folder_ / "metrics.jsonl");
   for (std::string line; std::getline(stream, line);) {
     const auto row = nlohmann::ordered_json::parse(line, nullptr, false);
     if (!row.is_object()) continue;
-    const bool validation = row.value("phase", "train") != "train";
-    if (validation) last_validation_.clear();
+    std::vector<std::pair<std::string, double>> values;
     for (const auto& [tag, value] : row.items()) {
-      if (!is_metric(tag) || !value.is_number()) continue;
-      curves_[tag].first.push_back(row.value("step", 0.0));
-      curves_[tag].second.push_back(value.get<double>());
-      if (validation) last_validation_.emplace_back(tag, value.get<double>());
+      if (tag != "step" && tag != "epoch" && value.is_number()) {
+        values.emplace_back(tag, value.get<double>());
+      }
     }
+    keep(row.value("step", 0.0), row.value("phase", "train"), values);
   }
+}
+
+void RunObserver::keep(double step,
+                       const std::string& phase,
+                       const std::vector<std::pair<std::string, double>>& values) {
+  for (const auto& [tag, value] : values) {
+    curves_[tag].first.push_back(step);
+    curves_[tag].second.push_back(value);
+  }
+  if (phase != "train") last_validation_ = values;
 }
 
 void RunObserver::on_metrics(std::int64_t step,
@@ -80,12 +85,8 @@ void RunObserver::on_metrics(std::int64_t step,
   row.values = values;
   row.phase = phase;
   sinks_.write(row);
-  for (const auto& [tag, value] : values) {
-    curves_[tag].first.push_back(static_cast<double>(step));
-    curves_[tag].second.push_back(value);
-  }
+  keep(static_cast<double>(step), phase, values);
   if (phase != "train") {
-    last_validation_ = values;
     sinks_.flush();
     draw_curves();
   }
@@ -127,13 +128,14 @@ void RunObserver::on_predictions(std::int64_t step,
     }
     const std::string& id = batch.ids[static_cast<std::size_t>(item)];
     const std::string name = picture_name(step, task.key, id);
-    const Picture picture = draw_row(panels,
-                                     labelled ? legend_of(classes) : std::vector<LegendClass>{},
-                                     {},
-                                     fmt::format("{} step {}", id, step));
+    Picture picture = draw_row(panels,
+                               labelled ? legend_of(classes) : std::vector<LegendClass>{},
+                               {},
+                               fmt::format("{} step {}", id, step));
     write_png(folder_ / "pictures" / task.key / fmt::format("step_{:07}_{}.png", step, name),
               picture);
     sinks_.write_picture(step, fmt::format("image/{}/{}", task.key, name), picture);
+    pictures_.insert_or_assign({task.key, name}, std::move(picture));
   }
 }
 
@@ -144,7 +146,7 @@ std::string RunObserver::picture_name(std::int64_t step,
   pictures_step_ = step;
   const std::string base = safe_file_name(id);
   std::string name = base;
-  for (int count = 2; !pictures_.emplace(task, name).second; ++count)
+  for (int count = 2; pictures_.contains({task, name}); ++count)
     name = fmt::format("{}_{}", base, count);
   return name;
 }
@@ -167,6 +169,10 @@ void RunObserver::draw_curves() {
       metrics.series.push_back(
           {.name = tag, .x = points.first, .y = points.second, .best = Best::kHighest});
     }
+  }
+  if (metrics.series.empty() && curves_.contains("monitor")) {
+    const auto& [steps, values] = curves_.at("monitor");
+    metrics.series.push_back({.name = "monitor", .x = steps, .y = values});
   }
   charts_["curves.svg"] = svg_of(losses);
   if (!metrics.series.empty()) charts_["metrics.svg"] = svg_of(metrics);

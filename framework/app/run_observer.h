@@ -8,7 +8,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,10 +39,18 @@ class RunObserver final : public TrainingObserver {
   const std::vector<std::pair<std::string, double>>& last_validation() const {
     return last_validation_;
   }
+  /// By task and item.
+  const std::map<std::pair<std::string, std::string>, Picture>& last_pictures() const {
+    return pictures_;
+  }
 
  private:
-  /// Curves and last validation of a resumed run start with what metrics.jsonl holds.
-  void read_history();
+  /// What metrics.jsonl already holds of a resumed run.
+  void read_earlier_rows();
+  /// Takes a row to the curves and, unless it is of training, as the last validation.
+  void keep(double step,
+            const std::string& phase,
+            const std::vector<std::pair<std::string, double>>& values);
   void draw_curves();
   /// A name for the picture of an item that no other picture of this task and step has.
   std::string picture_name(std::int64_t step, const std::string& task, const std::string& id);
@@ -54,7 +61,7 @@ class RunObserver final : public TrainingObserver {
   std::map<std::string, std::string> charts_;
   std::vector<std::pair<std::string, double>> last_validation_;
   std::int64_t pictures_step_ = -1;
-  std::set<std::pair<std::string, std::string>> pictures_;  ///< (task, name) of the step's pictures
+  std::map<std::pair<std::string, std::string>, Picture> pictures_;  ///< of that step
 };
 
 }  // namespace triptych::app

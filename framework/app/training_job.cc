@@ -56,11 +56,17 @@ std::string steps_text(const TrainingOutcome& outcome) {
                    "{}, continued from step {} to {}", here, outcome.first_step, outcome.step);
 }
 
+/// The folder and the one above it: 2026-01-31/12-30-00.
+std::string folder_title(const fs::path& folder) {
+  fs::path full = fs::absolute(folder).lexically_normal();
+  if (!full.has_filename()) full = full.parent_path();
+  return (full.parent_path().filename() / full.filename()).string();
+}
+
 void write_report(const fs::path& folder,
                   const TrainingOutcome& outcome,
                   const RunObserver& observer) {
-  const fs::path whole = fs::absolute(folder / "").lexically_normal();
-  HtmlReport report(whole.parent_path().filename().string(), steps_text(outcome));
+  HtmlReport report(folder_title(folder), steps_text(outcome));
   report.add_section("Curves");
   for (const auto& [name, svg] : observer.charts()) report.add_chart(svg, name);
   if (!observer.last_validation().empty()) {
@@ -68,6 +74,9 @@ void write_report(const fs::path& folder,
     Table table({"metric", "value"}, 4);
     for (const auto& [name, value] : observer.last_validation()) table.add_row({name, value});
     report.add_table(table);
+    for (const auto& [place, picture] : observer.last_pictures()) {
+      report.add_picture(picture, fmt::format("{}: {}", place.first, place.second));
+    }
   }
   report.add_section("Record");
   report.add_text("resolved configuration", read_file(folder / "resolved.yaml"));

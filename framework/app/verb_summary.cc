@@ -71,7 +71,7 @@ int summary(const CommandLine& command) {
               1e-6 * static_cast<double>(parameter_count(model)),
               1e-6 * static_cast<double>(parameter_count(column)));
   for (const std::string& task : model.tasks()) {
-    std::printf("  head of %-14s %lld\n",
+    std::printf("  head of %-12s %lld\n",
                 task.c_str(),
                 static_cast<long long>(parameter_count(model.head(task))));
   }
@@ -83,9 +83,12 @@ int summary(const CommandLine& command) {
   std::printf("receptive field        %s at the bottleneck, %s of an output voxel\n",
               axes_text(cost.bottleneck_receptive_field).c_str(),
               axes_text(cost.output_receptive_field).c_str());
-  std::printf("sharing                %lld column passes for %lld tasks with separate inputs\n",
-              static_cast<long long>(model.sharing().column_passes(tasks)),
-              static_cast<long long>(tasks));
+  const std::int64_t passes = model.sharing().column_passes(tasks);
+  std::printf("sharing                %lld column pass%s for %lld task%s with separate inputs\n",
+              static_cast<long long>(passes),
+              passes == 1 ? "" : "es",
+              static_cast<long long>(tasks),
+              tasks == 1 ? "" : "s");
   std::printf("pyramid\n");
   for (const StageSpec& stage : column.stages()) {
     if (stage.pyramid_level < 0) continue;

@@ -23,10 +23,11 @@ Window shared_window(std::span<const SliceView> slices, const SliceStyle& style)
 }
 
 std::string caption_of(const SliceView& slice) {
-  const std::string where = fmt::format("{} {} of 0–{}", slice.axis, slice.index, slice.count - 1);
   const std::string spacing =
       slice.spacing.in_mm ? fmt::format("{:.4g} × {:.4g} mm", slice.spacing.x, slice.spacing.y)
                           : std::string("spacing unknown");
+  if (slice.count == 1) return fmt::format("{}\n{}", slice.name, spacing);
+  const std::string where = fmt::format("{} {} of 0–{}", slice.axis, slice.index, slice.count - 1);
   return fmt::format("{}\n{} · {}", slice.name, where, spacing);
 }
 

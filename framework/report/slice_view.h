@@ -52,7 +52,7 @@ struct SliceView {
   std::string name = {};  ///< "axial", or the name of a panel such as "prediction"
   char axis = 'z';        ///< the axis the slice is perpendicular to
   int index = 0;          ///< voxel index along that axis, from 0
-  int count = 1;          ///< number of slices along that axis
+  int count = 1;          ///< slices along that axis; with 1 the caption names no place
   PixelSpacing spacing = {};
   FloatImage image = {};
   LabelImage labels = {};  ///< empty, or of the size of image

@@ -58,6 +58,17 @@ TEST(Train, LeavesACompleteRunDirectory) {
   EXPECT_THAT(pictures,
               ::testing::Each(::testing::MatchesRegex(
                   "step_000000[24]_validation_0000_axis[012]_[0-9]+\\.png")));
+
+  const std::string report = read_file(folder / "run" / "report.html");
+  for (const char* part :
+       {"train_complete/run</title>", "<figcaption>implant: validation_0000_axis"}) {
+    EXPECT_NE(report.find(part), std::string::npos) << part;
+  }
+
+  const std::string result = read_file(folder / "run" / "result.json");
+  EXPECT_THAT(result, HasSubstr("implant/iou/mean"));
+  ASSERT_EQ(run_program({"train", "resume=run"}, folder).code, 0);
+  EXPECT_EQ(read_file(folder / "run" / "result.json"), result) << "nothing was left to train";
 }
 
 TEST(Train, GivesTheSameWeightsForAnyNumberOfLoaderThreads) {

@@ -9,6 +9,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -82,6 +83,16 @@ TEST_F(VolumeFiles, FindsSamplesByPattern) {
   EXPECT_EQ(dataset->split("train"), (std::vector<std::size_t>{0, 1}));
   EXPECT_EQ(dataset->classes().names(), (std::vector<std::string>{"background", "ball"}));
   EXPECT_THAT(dataset->verify(), IsEmpty());
+}
+
+TEST_F(VolumeFiles, GivesEveryClassAColourOfItsOwn) {
+  const auto dataset =
+      make(patterns() +
+           "classes: [{name: background}, {name: ball, value: 7, color: '#009e73'}, "
+           "{name: shell}, {name: rest}, {name: last, color: '#56b4e9'}]");
+  std::set<std::array<std::uint8_t, 3>> colours;
+  for (const LabelClass& entry : dataset->classes().classes) colours.insert(entry.color);
+  EXPECT_EQ(colours.size(), 5U) << "places 2 and 3 of the palette are given to other classes";
 }
 
 TEST_F(VolumeFiles, HarmonisesImagesByTheWholeVolumeAndIndexesLabels) {

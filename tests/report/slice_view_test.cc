@@ -200,5 +200,16 @@ TEST_F(PlaneOf, ThreePlanesAreDrawnAtOneScaleWithOneWindow) {
   EXPECT_GT(picture.height, 60);
 }
 
+TEST(DrawRow, NamesThePlaceOnAnAxisOfSeveralSlicesOnly) {
+  const auto drawn = [](char axis, int count) {
+    SliceView slice = ramp(4, 4);
+    slice.axis = axis;
+    slice.count = count;
+    return draw_row({&slice, 1}, {}, {}, "title").rgb;
+  };
+  EXPECT_NE(drawn('z', 2), drawn('y', 2));
+  EXPECT_EQ(drawn('z', 1), drawn('y', 1)) << "a slice of its own has no place";
+}
+
 }  // namespace
 }  // namespace triptych
