@@ -5,6 +5,7 @@
 #include "framework/core/progress.h"
 #include "framework/core/suggest.h"
 #include "framework/data/cached_dataset.h"
+#include "framework/data/class_config.h"
 #include "framework/data/file_entry.h"
 #include "framework/data/sample_table.h"
 #include "framework/data/splits.h"
@@ -19,25 +20,6 @@ namespace triptych {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct ClassConfig {
-  std::optional<std::int64_t> value;
-  std::string name;
-  std::optional<std::string> color;
-
-  void visit(auto& field) {
-    field("value", value, "grey value in the label files; its place in the list when left out");
-    field("name", name, "for tables and pictures", config::Need::kRequired);
-    field("color", color, "'#rrggbb'; a distinguishable one when left out");
-  }
-  void validate(config::Problems& problems) const {
-    try {
-      if (color) color_from_text(*color);
-    } catch (const Error&) {
-      problems.add("color", fmt::format("expects '#rrggbb', got '{}'", *color));
-    }
-  }
-};
 
 struct FilesConfig {
   std::map<std::string, std::string> files;
@@ -136,34 +118,12 @@ LabelIndices label_indices(const ClassTable& classes, const std::vector<std::int
   return indices;
 }
 
-/// A class without a colour gets that of its place in the list, or the next that no other has.
-ClassTable class_table(const std::vector<ClassConfig>& configs) {
-  std::set<std::array<std::uint8_t, 3>> taken;
-  for (const ClassConfig& config : configs) {
-    if (config.color) taken.insert(color_from_text(*config.color));
-  }
-  ClassTable table;
-  for (const ClassConfig& config : configs) {
-    const std::int64_t index = table.size();
-    LabelClass entry{config.value.value_or(index), config.name};
-    if (config.color) {
-      entry.color = color_from_text(*config.color);
-    } else {
-      std::int64_t place = index;
-      while (!taken.insert(class_color(place)).second) ++place;
-      entry.color = class_color(place);
-    }
-    table.classes.push_back(entry);
-  }
-  return table;
-}
-
 /// The files themselves, read anew each time; VolumeFiles puts a cache before it.
 class FileSource final : public Dataset {
  public:
   explicit FileSource(const FilesConfig& config)
       : facts_(std::make_shared<FileFacts>(FileFacts::cache_folder() / "volume_files.tsv")),
-        classes_(class_table(config.classes)) {
+        classes_(class_table_of(config.classes)) {
     const SampleTable table = config.manifest.empty()
                                   ? samples_from_patterns(config.files, config.optional_entries)
                                   : samples_from_manifest(config.manifest);

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include <unistd.h>
@@ -16,9 +17,16 @@
 namespace triptych::app {
 namespace {
 
+/// OpenMP threads that wait spin for a moment only, unless the user says otherwise: on a machine
+/// that others use as well, spinning takes the cores from the threads that are waited for.
+void wait_politely() {
+  if (std::getenv("OMP_WAIT_POLICY") == nullptr) ::setenv("GOMP_SPINCOUNT", "1000", /*replace=*/0);
+}
+
 /// Replaces this process; returns only by throwing.
 [[noreturn]] void become_engine(char** argv) {
   const std::filesystem::path engine = executable_path().parent_path() / "triptych-engine";
+  wait_politely();
   // The engine reports as the program that the user called.
   execv(engine.c_str(), argv);
   throw Error("io",

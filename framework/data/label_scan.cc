@@ -113,7 +113,7 @@ LabelSummary scan_sample(const Dataset& dataset,
                          const EntrySpec& label,
                          std::size_t voxels_per_class,
                          std::uint64_t seed) {
-  constexpr std::int64_t kBlockVoxels = std::int64_t{1} << 24;  // 128 MB of int64
+  constexpr std::int64_t kScannedVoxels = std::int64_t{1} << 24;  // 128 MB of int64
   const Index3& shape = label.geometry.shape;
   SampleScan scan(dataset.samples()[sample],
                   shape,
@@ -121,7 +121,7 @@ LabelSummary scan_sample(const Dataset& dataset,
                   voxels_per_class,
                   RandomStream(seed, {hash_name("label scan"), sample}));
   const std::int64_t block =
-      std::clamp<std::int64_t>(kBlockVoxels / (shape[1] * shape[2]), 1, shape[0]);
+      std::clamp<std::int64_t>(kScannedVoxels / (shape[1] * shape[2]), 1, shape[0]);
   for (std::int64_t first = 0; first < shape[0]; first += block) {
     const Region region{{first, 0, 0}, {std::min(block, shape[0] - first), shape[1], shape[2]}};
     scan.add(dense_int64(dataset.read(sample, label.name, region).data), first);

@@ -30,6 +30,24 @@ pid_t spawn(const std::vector<std::string>& words,
   ::_exit(127);
 }
 
+/// A folder that two test programs at once do not share; removed at the end.
+class ScratchFolder {
+ public:
+  ScratchFolder()
+      : path_(fs::path(::testing::TempDir()) / ("triptych_tests_" + std::to_string(::getpid()))) {}
+  ~ScratchFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
 }  // namespace
 
 int wait_for(pid_t process) {
@@ -75,7 +93,8 @@ std::vector<std::string> tiny_quickstart(const fs::path& run, std::vector<std::s
 }
 
 fs::path fresh_folder(const std::string& name) {
-  const fs::path folder = fs::path(::testing::TempDir()) / ("triptych_" + name);
+  static const ScratchFolder scratch;
+  const fs::path folder = scratch.path() / ("triptych_" + name);
   fs::remove_all(folder);
   fs::create_directories(folder);
   return folder;

@@ -154,7 +154,7 @@ TEST(Train, KeepsTheResultsOfAFinishedRunThatIsResumed) {
   EXPECT_THAT(result, HasSubstr("implant/iou/mean"));
   ASSERT_EQ(run_program({"train", "resume=run/"}, folder).code, 0);
   EXPECT_EQ(read_file(folder / "run/result.json"), result);
-  EXPECT_THAT(read_file(folder / "run/report.html"), HasSubstr("<title>run</title>"));
+  EXPECT_THAT(read_file(folder / "run/report.html"), HasSubstr("train_finished/run</title>"));
 
   // Killed between the two renames that replace a checkpoint.
   fs::remove_all(folder / "run/checkpoints/best");
