@@ -43,7 +43,8 @@ void verify_datasets(const Experiment& experiment) {
       fmt::format("{} {} in the data:", faults.size(), faults.size() == 1 ? "fault" : "faults");
   for (std::size_t i = 0; i < std::min(faults.size(), kShown); ++i) text += "\n" + faults[i];
   if (faults.size() > kShown) text += fmt::format("\nand {} more", faults.size() - kShown);
-  throw data_error(text, "mend or leave out these files; nothing was trained");
+  throw data_error(
+      text, "mend or leave out these files, or correct the data set's keys; nothing was trained");
 }
 
 std::string steps_text(const TrainingOutcome& outcome) {

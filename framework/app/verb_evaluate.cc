@@ -10,6 +10,7 @@
 #include "framework/learn/label_metrics.h"
 #include "framework/report/matrix_chart.h"
 
+#include <cmath>
 #include <cstdio>
 
 #include <ATen/ATen.h>
@@ -67,9 +68,16 @@ Table label_table(const ConfusionMatrix& confusion,
                   const at::Tensor& reference,
                   const Geometry& geometry) {
   Table table({"class", "iou", "dice", "precision", "recall", "hd95_mm", "asd_mm"}, 4);
+  SurfaceDistance sum;
+  std::int64_t measured = 0;
   for (std::int64_t label = 0; label < confusion.classes(); ++label) {
     const SurfaceDistance distance =
         surface_distance(predicted[0] == label, reference[0] == label, geometry);
+    if (label > 0 && std::isfinite(distance.hd95)) {
+      sum.hd95 += distance.hd95;
+      sum.average += distance.average;
+      ++measured;
+    }
     table.add_row({label,
                    confusion.iou(label),
                    confusion.dice(label),
@@ -78,13 +86,14 @@ Table label_table(const ConfusionMatrix& confusion,
                    distance.hd95,
                    distance.average});
   }
+  const auto mean = [&](double total) { return total / static_cast<double>(measured); };
   table.add_row({std::string("mean 1.."),
                  confusion.foreground_mean(&ConfusionMatrix::iou),
                  confusion.foreground_mean(&ConfusionMatrix::dice),
                  confusion.foreground_mean(&ConfusionMatrix::precision),
                  confusion.foreground_mean(&ConfusionMatrix::recall),
-                 {},
-                 {}});
+                 mean(sum.hd95),
+                 mean(sum.average)});
   return table;
 }
 

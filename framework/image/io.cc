@@ -40,6 +40,10 @@ void check_exists(const Location& location) {
   if (location.kind == Location::Kind::kFolder && !folder) {
     throw io_error(fmt::format("{}: expected a folder, got a file", path.string()));
   }
+  if (!folder && !fs::is_regular_file(path, code)) {
+    throw io_error(
+        fmt::format("{}: expected a file or folder, got a pipe or device", path.string()));
+  }
   if (!folder && fs::file_size(path, code) == 0) {
     throw io_error(
         fmt::format("{}: expected an image, got an empty file (0 bytes)", path.string()));
