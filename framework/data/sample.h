@@ -2,6 +2,7 @@
 #pragma once
 
 #include "framework/image/geometry.h"
+#include "framework/ops/scan_geometry.h"
 
 #include <map>
 #include <memory>
@@ -24,17 +25,6 @@ enum class EntryKind {
                  ///< refuse it
 };
 std::string kind_text(EntryKind kind);
-
-/// How projections were taken; angles in radians inside the program.
-struct ScanGeometry {
-  enum class Beam { kParallel, kFanFlat, kFanCurved } beam = Beam::kParallel;
-  std::vector<double> angles_rad;
-  double column_spacing_mm = 1.0;      ///< detector pixel width (at the detector)
-  double row_spacing_mm = 1.0;         ///< detector pixel height
-  double centre_column = 0.0;          ///< detector column of the rotation axis, in pixels
-  double source_to_axis_mm = 0.0;      ///< fan beams only
-  double source_to_detector_mm = 0.0;  ///< fan beams only
-};
 
 /// One named piece of a sample.
 ///
