@@ -19,13 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Hdf5Handle open_hdf5_file(const fs::path& file) {
-  Hdf5Handle handle(H5Fopen(file.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
-  if (handle.valid()) return handle;
-  throw io_error(fmt::format("{}: cannot be read as HDF5: {}", file.string(), hdf5_reason()),
-                 "the file may be truncated, still be written, or have the wrong extension");
-}
-
 /// The dataset asked for, or the only image of the file.
 Hdf5Dataset choose_dataset(hid_t file, const fs::path& path, const std::string& wanted) {
   const auto all = list_datasets(file);

@@ -53,6 +53,13 @@ void check_attribute(bool success, const char* name) {
 
 Hdf5Lock::Hdf5Lock() : lock_(hdf5_mutex()) { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
 
+Hdf5Handle open_hdf5_file(const std::filesystem::path& file) {
+  Hdf5Handle handle(H5Fopen(file.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
+  if (handle.valid()) return handle;
+  throw io_error(fmt::format("{}: cannot be read as HDF5: {}", file.string(), hdf5_reason()),
+                 "the file may be truncated, still be written, or have the wrong extension");
+}
+
 std::string hdf5_reason() {
   std::string reason;
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, &reason);
@@ -93,6 +100,24 @@ std::vector<double> read_attribute(hid_t object, const char* name) {
   if ((kind != H5T_INTEGER && kind != H5T_FLOAT) || count < 1) return {};
   std::vector<double> values(count);
   return H5Aread(attribute, H5T_NATIVE_DOUBLE, values.data()) >= 0 ? values : std::vector<double>{};
+}
+
+std::string read_text_attribute(hid_t object, const char* name) {
+  if (H5Aexists(object, name) <= 0) return "";
+  const Hdf5Handle attribute(H5Aopen(object, name, H5P_DEFAULT), H5Aclose);
+  const Hdf5Handle type(H5Aget_type(attribute), H5Tclose);
+  const Hdf5Handle space(H5Aget_space(attribute), H5Sclose);
+  if (H5Tget_class(type) != H5T_STRING || H5Sget_simple_extent_npoints(space) != 1) return "";
+  if (H5Tis_variable_str(type) > 0) {
+    char* text = nullptr;
+    if (H5Aread(attribute, type, &text) < 0 || text == nullptr) return "";
+    std::string copy = text;
+    H5free_memory(text);
+    return copy;
+  }
+  std::string text(H5Tget_size(type), '\0');
+  if (H5Aread(attribute, type, text.data()) < 0) return "";
+  return text.substr(0, text.find_last_not_of(std::string("\0 ", 2)) + 1);
 }
 
 void write_attribute(hid_t object,

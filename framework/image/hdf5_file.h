@@ -49,6 +49,9 @@ class Hdf5Lock {
   std::lock_guard<std::recursive_mutex> lock_;
 };
 
+/// Opens for reading; throws io_error naming the file.
+Hdf5Handle open_hdf5_file(const std::filesystem::path& file);
+
 /// The innermost message of the failed call.
 std::string hdf5_reason();
 
@@ -67,6 +70,8 @@ std::string dataset_names(const std::vector<Hdf5Dataset>& datasets);
 
 /// Numbers of an attribute; empty when there is none.
 std::vector<double> read_attribute(hid_t object, const char* name);
+/// Text of an attribute, of fixed or variable length; "" when there is none.
+std::string read_text_attribute(hid_t object, const char* name);
 void write_attribute(hid_t object,
                      const char* name,
                      const std::vector<double>& values,
