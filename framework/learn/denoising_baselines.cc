@@ -3,6 +3,7 @@
 
 #include "framework/ops/denoise.h"
 
+#include <algorithm>
 #include <limits>
 
 #include <ATen/ATen.h>
@@ -51,6 +52,17 @@ std::vector<NamedFilter> non_local(double data_range) {
 /// Image and target, [C, D, H, W] float32.
 using Pair = std::pair<at::Tensor, at::Tensor>;
 
+/// At most so many voxels along an axis take part in the tuning, from the middle.
+constexpr std::int64_t kTuningSize = 64;
+
+at::Tensor middle_of(at::Tensor image) {
+  for (std::int64_t axis = 1; axis < 4; ++axis) {
+    const std::int64_t length = std::min(image.size(axis), kTuningSize);
+    image = image.narrow(axis, (image.size(axis) - length) / 2, length);
+  }
+  return image.to(at::kFloat);
+}
+
 NamedFilter best_of(const std::vector<NamedFilter>& grid, const std::vector<Pair>& pairs) {
   std::size_t best = 0;
   double lowest = std::numeric_limits<double>::infinity();
@@ -76,7 +88,7 @@ std::vector<Baseline> denoising_baselines(const std::vector<Sample>& training,
     const Entry* target = sample.find(target_role);
     const at::Tensor& image = sample.at(image_role).data;
     if (target == nullptr || target->data.sizes() != image.sizes()) continue;
-    pairs.emplace_back(image.to(at::kFloat), target->data.to(at::kFloat));
+    pairs.emplace_back(middle_of(image), middle_of(target->data));
   }
   std::vector<NamedFilter> filters = {{"input", [](const at::Tensor& image) { return image; }}};
   for (const auto& grid : {medians(), total_variations(data_range), non_local(data_range)})

@@ -54,32 +54,6 @@ void add_divergence(at::Tensor& sum, const at::Tensor& p, std::int64_t axis, dou
   sum.narrow(axis, 1, length - 1).sub_(inner, factor);
 }
 
-/// Sums over 2 radius + 1 neighbours along every axis of `axes`, where they fit.
-at::Tensor patch_sums(at::Tensor x, const std::vector<std::int64_t>& axes, std::int64_t radius) {
-  for (const std::int64_t axis : axes) {
-    const std::int64_t length = x.size(axis) - 2 * radius;
-    at::Tensor sum = x.narrow(axis, 0, length).clone();
-    for (std::int64_t i = 1; i <= 2 * radius; ++i) sum.add_(x.narrow(axis, i, length));
-    x = sum;
-  }
-  return x;
-}
-
-/// The part of `padded` that lies `offset` from its middle, without `search` + `cut` voxels at each
-/// end.
-at::Tensor shifted(const at::Tensor& padded,
-                   const std::vector<std::int64_t>& axes,
-                   const std::vector<std::int64_t>& offset,
-                   std::int64_t search,
-                   std::int64_t cut) {
-  at::Tensor part = padded;
-  for (std::size_t i = 0; i < axes.size(); ++i) {
-    const std::int64_t length = padded.size(axes[i]) - 2 * (search + cut);
-    part = part.narrow(axes[i], search + cut + offset[i], length);
-  }
-  return part;
-}
-
 /// Every offset of [-radius, radius]^axes.
 std::vector<std::vector<std::int64_t>> offsets_within(std::int64_t radius, std::size_t axes) {
   std::vector<std::vector<std::int64_t>> offsets = {{}};
@@ -95,6 +69,98 @@ std::vector<std::vector<std::int64_t>> offsets_within(std::int64_t radius, std::
   }
   return offsets;
 }
+
+/// Non-local means, one plane [H, W] at a time.
+class PlaneMeans {
+ public:
+  /// Axes of one voxel have neither margin nor neighbours.
+  PlaneMeans(const at::Tensor& image, const NonLocalMeansOptions& options)
+      : size_{image.size(1), image.size(2), image.size(3)} {
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      if (size_[axis] == 1) continue;
+      patch_[axis] = options.patch_radius;
+      search_[axis] = options.search_radius;
+    }
+    padded_ = with_margin(image, options.patch_radius + options.search_radius).contiguous();
+    const double voxels =
+        static_cast<double>((2 * patch_[0] + 1) * (2 * patch_[1] + 1) * (2 * patch_[2] + 1));
+    factor_ = static_cast<float>(-1.0 / (voxels * options.strength * options.strength));
+    squares_.resize(
+        static_cast<std::size_t>((size_[1] + 2 * patch_[1]) * (size_[2] + 2 * patch_[2])));
+    columns_.resize(static_cast<std::size_t>(size_[2] + 2 * patch_[2]));
+    weights_.resize(static_cast<std::size_t>(size_[1] * size_[2]));
+  }
+
+  /// Plane `d` of channel `c` to out [H, W].
+  void restore(std::int64_t c, std::int64_t d, float* out) {
+    const std::int64_t pixels = size_[1] * size_[2];
+    std::fill(out, out + pixels, 0.0F);
+    std::fill(weights_.begin(), weights_.end(), 0.0F);
+    const float* centre = voxel(c, d);
+    for (std::int64_t z = -search_[0]; z <= search_[0]; ++z) {
+      for (std::int64_t y = -search_[1]; y <= search_[1]; ++y) {
+        for (std::int64_t x = -search_[2]; x <= search_[2]; ++x)
+          add_offset(centre, z * padded_.stride(1) + y * padded_.stride(2) + x, out);
+      }
+    }
+    for (std::int64_t i = 0; i < pixels; ++i) out[i] /= weights_[static_cast<std::size_t>(i)];
+  }
+
+ private:
+  /// First voxel of plane d, within the margins.
+  const float* voxel(std::int64_t c, std::int64_t d) const {
+    const auto margin = [&](std::size_t axis) { return patch_[axis] + search_[axis]; };
+    return padded_.data_ptr<float>() + c * padded_.stride(0) + (d + margin(0)) * padded_.stride(1) +
+           margin(1) * padded_.stride(2) + margin(2);
+  }
+
+  /// Adds the plane's neighbours at `offset` in memory, weighted by the likeness of their patches.
+  void add_offset(const float* centre, std::int64_t offset, float* out) {
+    sum_squares_along_depth(centre, offset);
+    const std::int64_t line = padded_.stride(2), wide = size_[2] + 2 * patch_[2];
+    for (std::int64_t h = 0; h < size_[1]; ++h) {
+      std::fill(columns_.begin(), columns_.end(), 0.0F);
+      for (std::int64_t k = 0; k <= 2 * patch_[1]; ++k) {
+        const float* row = squares_.data() + (h + k) * wide;
+        for (std::int64_t w = 0; w < wide; ++w) columns_[static_cast<std::size_t>(w)] += row[w];
+      }
+      const float* neighbours = centre + h * line + offset;
+      float* weights = weights_.data() + h * size_[2];
+      for (std::int64_t w = 0; w < size_[2]; ++w) {
+        float distance = 0.0F;
+        for (std::int64_t k = 0; k <= 2 * patch_[2]; ++k)
+          distance += columns_[static_cast<std::size_t>(w + k)];
+        const float weight = std::exp(factor_ * distance);
+        out[h * size_[2] + w] += weight * neighbours[w];
+        weights[w] += weight;
+      }
+    }
+  }
+
+  /// squares_ [H + 2 patch, W + 2 patch]: squared differences, summed over the planes of a patch.
+  void sum_squares_along_depth(const float* centre, std::int64_t offset) {
+    const std::int64_t plane = padded_.stride(1), line = padded_.stride(2);
+    const std::int64_t wide = size_[2] + 2 * patch_[2];
+    for (std::int64_t h = -patch_[1]; h < size_[1] + patch_[1]; ++h) {
+      float* sums = squares_.data() + (h + patch_[1]) * wide;
+      std::fill(sums, sums + wide, 0.0F);
+      for (std::int64_t z = -patch_[0]; z <= patch_[0]; ++z) {
+        const float* own = centre + z * plane + h * line - patch_[2];
+        const float* other = own + offset;
+        for (std::int64_t w = 0; w < wide; ++w) {
+          const float difference = own[w] - other[w];
+          sums[w] += difference * difference;
+        }
+      }
+    }
+  }
+
+  std::array<std::int64_t, 3> size_;  ///< D, H, W
+  std::array<std::int64_t, 3> patch_{0, 0, 0}, search_{0, 0, 0};
+  at::Tensor padded_;
+  float factor_ = 0.0F;
+  std::vector<float> squares_, columns_, weights_;
+};
 
 }  // namespace
 
@@ -172,24 +238,17 @@ at::Tensor total_variation_filter(const at::Tensor& image, double weight, std::i
 at::Tensor non_local_means(const at::Tensor& image, const NonLocalMeansOptions& options) {
   TRIPTYCH_ASSERT(options.strength > 0.0 && options.patch_radius >= 0 &&
                   options.search_radius >= 0);
-  const at::NoGradGuard no_gradient;
   const at::Tensor noisy = dense_image(image);
-  const std::vector<std::int64_t> axes = spatial_axes(noisy);
-  const std::int64_t patch = options.patch_radius, search = options.search_radius;
-  const at::Tensor padded = with_margin(noisy, search + patch);
-  const std::vector<std::int64_t> here(axes.size(), 0);
-  const at::Tensor own_patches = shifted(padded, axes, here, search, 0);
-  const double patch_voxels = std::pow(2 * patch + 1, static_cast<double>(axes.size()));
-  const double factor = -1.0 / (patch_voxels * options.strength * options.strength);
-  at::Tensor sum = at::zeros_like(noisy);
-  at::Tensor weights = at::zeros_like(noisy);
-  for (const std::vector<std::int64_t>& offset : offsets_within(search, axes.size())) {
-    const at::Tensor difference = own_patches - shifted(padded, axes, offset, search, 0);
-    const at::Tensor weight = patch_sums(difference.square(), axes, patch).mul_(factor).exp_();
-    sum.addcmul_(weight, shifted(padded, axes, offset, search, patch));
-    weights.add_(weight);
-  }
-  return sum.div_(weights);
+  at::Tensor result = at::empty_like(noisy);
+  float* out = result.data_ptr<float>();
+  const std::int64_t depth = noisy.size(1), pixels = noisy.size(2) * noisy.size(3);
+  const PlaneMeans prepared(noisy, options);
+  parallel_for(noisy.size(0) * depth, 1, [&](std::int64_t begin, std::int64_t end) {
+    PlaneMeans means = prepared;  // shares the image, has buffers of its own
+    for (std::int64_t plane = begin; plane < end; ++plane)
+      means.restore(plane / depth, plane % depth, out + plane * pixels);
+  });
+  return result;
 }
 
 }  // namespace triptych

@@ -121,6 +121,14 @@ TEST(NonLocalMeans, EqualsItsDefinition) {
   }
 }
 
+TEST(NonLocalMeans, DoesNotDependOnThreads) {
+  const at::Tensor image = at::rand({2, 7, 8, 9});
+  set_num_threads(1);
+  const at::Tensor once = non_local_means(image, {.strength = 0.2});
+  set_num_threads(3);
+  EXPECT_TRUE(at::equal(non_local_means(image, {.strength = 0.2}), once));
+}
+
 TEST(NonLocalMeans, TreatsASliceAsAPlane) {
   const at::Tensor slice = at::rand({1, 1, 12, 12});
   const at::Tensor filtered = non_local_means(slice, {.strength = 100.0, .search_radius = 1});
