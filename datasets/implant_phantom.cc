@@ -31,12 +31,15 @@ struct EntryKindRow {
 constexpr EntryKindRow kEntryTable[] = {
     {"srct", EntryKind::kIntensity, "srct", Grid::kSrct, true},
     {"srct_clean", EntryKind::kIntensity, "srct", Grid::kSrct, true},
+    {"srct_repeat", EntryKind::kIntensity, "srct", Grid::kSrct, true},
     {"label", EntryKind::kLabel, "srct", Grid::kSrct, true},
     {"labct", EntryKind::kIntensity, "labct", Grid::kLabct, true},
     {"labct_clean", EntryKind::kIntensity, "labct", Grid::kLabct, true},
+    {"labct_repeat", EntryKind::kIntensity, "labct", Grid::kLabct, true},
     {"labct_label", EntryKind::kLabel, "labct", Grid::kLabct, true},
     {"mri", EntryKind::kIntensity, "mri", Grid::kMri, true},
     {"mri_clean", EntryKind::kIntensity, "mri", Grid::kMri, true},
+    {"mri_repeat", EntryKind::kIntensity, "mri", Grid::kMri, true},
     {"mri_label", EntryKind::kLabel, "mri", Grid::kMri, true},
     {"landmarks", EntryKind::kPoints, "srct", Grid::kSrct, true},
     {"displacement", EntryKind::kVectorField, "srct", Grid::kSrct, false},
@@ -71,7 +74,8 @@ std::vector<std::string> all_entries() {
 ///
 /// Every sample is a function of (seed, split, number) alone. Entries of the first time point lie
 /// in frame "world", those of the second in frame "followup"; `displacement` is moving_from_fixed:
-/// x_followup = x_world + u(x_world), in mm.
+/// x_followup = x_world + u(x_world), in mm. `*_clean` is the scan without artifacts, `*_repeat` a
+/// second scan with artifacts of its own.
 class ImplantPhantom final : public Dataset {
  public:
   struct Config {
@@ -275,8 +279,9 @@ ScalarGrid ImplantPhantom::make_image(std::size_t sample, const std::string& ent
   const NamedEntry named = find_entry(entry);
   const auto source = tissue(sample, named.followup);
   const bool clean = entry.ends_with("_clean");
-  const RandomStream noise =
-      stream(sample).derive(named.followup ? "followup scan" : "scan").derive(named.row->modality);
+  const std::string scan = std::string(named.followup ? "followup " : "") +
+                           (entry.ends_with("_repeat") ? "second scan" : "scan");
+  const RandomStream noise = stream(sample).derive(scan).derive(named.row->modality);
   ScalarGrid result;
   switch (named.row->grid) {
     case Grid::kSrct:

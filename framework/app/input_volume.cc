@@ -70,6 +70,15 @@ std::unique_ptr<VolumeStore> store_of(const Geometry& geometry,
   return std::make_unique<VolumeStore>(channels, geometry.shape, at::kFloat, budget, scratch);
 }
 
+IntensityMap grey_values_of(const at::Tensor& values,
+                            const HarmoniseConfig& config,
+                            const std::string& location) {
+  if (config.mode == "none") return {};
+  const IntensityStatistics statistics =
+      measure_intensities(values, config.low_percentile, config.high_percentile);
+  return fit_intensities(statistics, config, location);
+}
+
 }  // namespace
 
 HarmoniseConfig harmonise_of(const config::Node& resolved, const std::string& dataset) {
@@ -103,11 +112,16 @@ InputVolume read_input(const std::string& location,
   }
   InputVolume input{nullptr, header.geometry, header.geometry};
   if (needs_resampling(harmonise_config, header.geometry)) {
-    const Volume original = read_volume(location, own);
+    Volume volume = read_volume(location, own);
     ValueCheck check(location);
-    check.add(original.data);
+    check.add(volume.data);
     check.finish();
-    const Volume volume = harmonise(original, harmonise_config, location);
+    input.grey_values = grey_values_of(volume.data, harmonise_config, location);
+    // Grey values first, on the voxels as measured: interpolation would narrow the percentiles.
+    volume.data = input.grey_values.apply(volume.data);
+    HarmoniseConfig spacing_alone = harmonise_config;
+    spacing_alone.mode = "none";
+    volume = harmonise(volume, spacing_alone, location);
     input.geometry = volume.geometry;
     input.store = store_of(input.geometry, channels, budget, scratch);
     input.store->write({{0, 0, 0}, input.geometry.shape}, volume.data);
@@ -130,8 +144,8 @@ InputVolume read_input(const std::string& location,
   };
   const IntensityStatistics statistics = measure_intensities(
       blocks, harmonise_config.low_percentile, harmonise_config.high_percentile);
-  const IntensityMap map = fit_intensities(statistics, harmonise_config, location);
-  for (const Region& part : parts) store.write(part, map.apply(store.read(part)));
+  input.grey_values = fit_intensities(statistics, harmonise_config, location);
+  for (const Region& part : parts) store.write(part, input.grey_values.apply(store.read(part)));
   return input;
 }
 

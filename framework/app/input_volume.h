@@ -17,6 +17,7 @@ struct InputVolume {
   std::unique_ptr<VolumeStore> store;  ///< [C, D, H, W]
   Geometry geometry;                   ///< of the store: the working grid
   Geometry original;                   ///< of the file; outputs are brought back to it
+  IntensityMap grey_values = {};       ///< from the file's to those of the store
 };
 
 /// Reads `location` slab by slab where its format allows it, so that memory stays within `budget`;

@@ -76,14 +76,14 @@ std::filesystem::path TrainedTask::scratch() const {
                                  : std::filesystem::path(infer().scratch);
 }
 
-VolumePredictor TrainedTask::predictor() const {
+VolumePredictor TrainedTask::predictor(const InferConfig& infer) const {
   const std::shared_ptr<Task> component = task().task;
   const auto activate = [component](const Prediction& prediction) {
     return component->activate(prediction);
   };
   return {volume_network(
               experiment->model(), key, inputs.front().modality, experiment->device(), activate),
-          infer()};
+          infer};
 }
 
 PredictedVolume TrainedTask::predict(const std::map<std::string, InputImage>& images,

@@ -34,7 +34,8 @@ struct TrainedTask {
   const InferConfig& infer() const { return experiment->config().infer; }
   std::filesystem::path scratch() const;
   /// Predicts volumes as `infer` says.
-  VolumePredictor predictor() const;
+  VolumePredictor predictor() const { return predictor(infer()); }
+  VolumePredictor predictor(const InferConfig& infer) const;
   /// Predicts from one image for each of `inputs`, as Task::volume_prediction() says.
   PredictedVolume predict(const std::map<std::string, InputImage>& images,
                           MemoryBudget& budget) const;

@@ -40,8 +40,9 @@ struct EvaluateConfig {
     field("split", split, "samples to evaluate", config::OneOf{"train", "validation", "test"});
     field("compare",
           compare,
-          "also score single plane sets, soft and majority voting over 3 and 9 sets, and Otsu's "
-          "thresholds");
+          "also score what needs no training: of classes Otsu's thresholds, besides single plane "
+          "sets and soft and majority voting over 3 and 9 sets; of images the input and classical "
+          "denoising");
     field("limit", limit, "samples; 0 = all", config::AtLeast{0});
     field("output",
           output,
@@ -140,14 +141,14 @@ int evaluate(const CommandLine& command) {
   const auto config = config::read<EvaluateConfig>(words_to_node(command));
   apply_threads(config.threads);
   if (config.run.empty()) return evaluate_files(config, command.json);
-  config::Node infer = config.infer;
-  if (config.compare && infer.find("planes") == nullptr) infer.set("planes", config::Node(9));
   const TrainedTask task =
-      open_task(config.run, config.checkpoint, config.task, config.device, infer);
+      open_task(config.run, config.checkpoint, config.task, config.device, config.infer);
+  const bool planes_given = config.infer.is_map() && config.infer.find("planes") != nullptr;
+  const std::int64_t compare_planes = !config.compare ? 0 : planes_given ? task.infer().planes : 9;
   const fs::path folder = config.output.empty() ? fs::path(config.run) / "evaluation" / config.split
                                                 : fs::path(config.output);
   const std::vector<MethodScores> scores =
-      evaluate_split(task, config.split, config.limit, config.compare, folder / "pictures");
+      evaluate_split(task, config.split, config.limit, compare_planes, folder / "pictures");
   const Table summary = score_table(scores, task.task().task->main_metric());
   const Table all = metric_table(scores);
   write_tables(folder, summary, all);

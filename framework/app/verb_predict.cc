@@ -65,6 +65,19 @@ VolumeSource on_input_grid(const VolumeSource& map,
   return source_of(resample(volume, input.original, interpolation));
 }
 
+/// Values of a store, taken back through `grey_values` (its bounds aside) to those of the file.
+VolumeSource file_values(const VolumeStore& store,
+                         const InputVolume& input,
+                         const IntensityMap& grey_values) {
+  return {input.geometry,
+          store.channels(),
+          at::kFloat,
+          [&store, grey_values](std::int64_t channel, const Region& region) {
+            const at::Tensor values = store.read(region, channel).to(at::kFloat);
+            return (values - grey_values.offset) / grey_values.scale;
+          }};
+}
+
 VolumeSource stored_values(const VolumeStore& store, const InputVolume& input) {
   return {input.geometry,
           store.channels(),
@@ -169,12 +182,17 @@ void write_classes(const PredictConfig& config,
 }
 
 void write_values(const PredictConfig& config,
+                  const TrainedTask& trained,
                   const VolumeStore& values,
                   const InputVolume& input) {
   const bool to_file = !file_extension(config.output).empty();
   const std::string file =
       to_file ? config.output : (fs::path(config.output) / "prediction.nii.gz").string();
-  write_volume(file, on_input_grid(stored_values(values, input), input, Interpolation::kLinear));
+  const bool restores =
+      trained.task().task->keeps_grey_values() && !input.grey_values.is_identity();
+  const VolumeSource source =
+      restores ? file_values(values, input, input.grey_values) : stored_values(values, input);
+  write_volume(file, on_input_grid(source, input, Interpolation::kLinear));
 }
 
 bool labels_alone(const InferConfig& infer) {
@@ -205,7 +223,7 @@ int predict(const CommandLine& command) {
   if (predicted.kind == Prediction::Kind::kLogits) {
     write_classes(config, trained, predicted.classes, reference);
   } else if (labels_alone(trained.infer())) {
-    write_values(config, *predicted.values, reference);
+    write_values(config, trained, *predicted.values, reference);
   } else {
     throw usage_error(fmt::format("infer.outputs: task '{}' predicts no classes", trained.key),
                       "leave infer.outputs at [labels]");

@@ -130,12 +130,25 @@ std::unique_ptr<VolumeStore> stored(const Entry& image,
   return store;
 }
 
+/// Training samples whose whole volumes choose the parameters of baselines.
+constexpr std::size_t kTuningSamples = 4;
+
+/// The task's baselines, tuned on training samples.
+std::vector<Baseline> tuned_baselines(const ExperimentTask& task) {
+  std::vector<std::size_t> chosen = task.dataset->split("train");
+  chosen.resize(std::min(chosen.size(), kTuningSamples));
+  std::vector<Sample> training;
+  for (const std::size_t index : chosen) training.push_back(read_roles(task, index));
+  return task.task->baselines(training);
+}
+
 Prediction labels_of(const at::Tensor& labels) {
   return {Prediction::Kind::kLabels, labels.unsqueeze(0), "", {}};
 }
 
 /// Scores Otsu's thresholds and every way of fusing planes; returns the last one.
 Prediction compare_ways(const TrainedTask& trained,
+                        std::int64_t planes,
                         const Sample& sample,
                         const VolumeStore& store,
                         MemoryBudget& budget,
@@ -144,14 +157,17 @@ Prediction compare_ways(const TrainedTask& trained,
   const Entry* target = shown_target(*trained.task().task, sample);
   if (target == nullptr || target->kind != EntryKind::kLabel) {
     throw usage_error(
-        fmt::format("compare: expected a task with a label as target, got '{}'", trained.key));
+        fmt::format("compare: expected a task with a label as target or with baselines, got '{}'",
+                    trained.key));
   }
+  InferConfig every_way = trained.infer();
+  every_way.planes = planes;
   const std::int64_t classes = trained.task().task->context().classes.size();
   scores.add(
       "otsu", labels_of(otsu_labels(image.data, target->data, classes)), image.geometry, sample);
   Prediction last;
-  for (const NamedLabels& way :
-       trained.predictor().predict_every_way(store, image.geometry, budget, trained.scratch())) {
+  for (const NamedLabels& way : trained.predictor(every_way).predict_every_way(
+           store, image.geometry, budget, trained.scratch())) {
     last = labels_of(way.labels->tensor());
     scores.add(way.name, last, image.geometry, sample);
   }
@@ -170,7 +186,7 @@ std::string method_name(const TrainedTask& trained, const Prediction& predicted)
 std::vector<MethodScores> evaluate_split(const TrainedTask& trained,
                                          const std::string& split,
                                          std::int64_t limit,
-                                         bool compare,
+                                         std::int64_t compare_planes,
                                          const fs::path& pictures) {
   const ExperimentTask& task = trained.task();
   const auto dataset = trained.experiment->dataset(task.setup.dataset);
@@ -181,6 +197,8 @@ std::vector<MethodScores> evaluate_split(const TrainedTask& trained,
   if (limit > 0 && static_cast<std::int64_t>(samples.size()) > limit)
     samples.resize(static_cast<std::size_t>(limit));
 
+  const std::vector<Baseline> baselines =
+      compare_planes > 0 ? tuned_baselines(task) : std::vector<Baseline>{};
   Scores scores(*task.task);
   Progress progress("evaluate", static_cast<std::int64_t>(samples.size()));
   for (std::size_t i = 0; i < samples.size(); ++i) {
@@ -195,10 +213,12 @@ std::vector<MethodScores> evaluate_split(const TrainedTask& trained,
       images[input.role] = {stores[input.role].get(), entry.geometry};
     }
     Prediction shown;
-    if (compare) {
-      shown =
-          compare_ways(trained, sample, *stores.at(trained.inputs.front().role), budget, scores);
+    if (compare_planes > 0 && baselines.empty()) {
+      const VolumeStore& store = *stores.at(trained.inputs.front().role);
+      shown = compare_ways(trained, compare_planes, sample, store, budget, scores);
     } else {
+      for (const Baseline& baseline : baselines)
+        scores.add(baseline.name, baseline.predict(sample), image.geometry, sample);
       shown = trained.predict(images, budget).prediction();
       scores.add(method_name(trained, shown), shown, image.geometry, sample);
     }
@@ -215,7 +235,8 @@ std::vector<MethodScores> evaluate_split(const TrainedTask& trained,
 Table score_table(const std::vector<MethodScores>& scores, const std::string& main_metric) {
   const std::string group = main_metric.substr(0, main_metric.find('/') + 1);
   const auto wanted = [&](const std::string& name) {
-    return name.starts_with(group) || name == "dice/mean" || name == "hd95_mm/mean" ||
+    const bool trivial = group.empty() && name.starts_with("trivial/");
+    return (name.starts_with(group) && !trivial) || name == "dice/mean" || name == "hd95_mm/mean" ||
            name == "asd_mm/mean";
   };
   std::vector<std::string> columns = {"method"};

@@ -11,8 +11,8 @@
 
 namespace triptych::app {
 
-/// One way to a label map: a single plane set, a fusion, or Otsu's thresholds, with its metrics
-/// over all samples.
+/// One way to a result: a single plane set, a fusion, a baseline or Otsu's thresholds, with its
+/// metrics over all samples.
 struct MethodScores {
   std::string name;
   std::unique_ptr<MetricAccumulator> metrics;
@@ -20,18 +20,19 @@ struct MethodScores {
 
 /// Predicts the samples of a split and scores them.
 ///
-/// With `compare`, every volume is also scored by each of the nine plane sets alone, by soft and
-/// majority voting over three and nine sets, and by Otsu's multi-level thresholds, whose classes
-/// are put in the order of the reference's mean grey values (the best case for thresholds); every
-/// plane set is predicted once.
+/// With `compare_planes` > 0, a task that has baselines is compared with these, tuned on the first
+/// four training samples. A task of classes is also scored by each of so many plane sets alone, by
+/// soft and majority voting over three and nine sets, and by Otsu's multi-level thresholds, whose
+/// classes are put in the order of the reference's mean grey values (the best case for thresholds);
+/// every plane set is predicted once.
 std::vector<MethodScores> evaluate_split(const TrainedTask& task,
                                          const std::string& split,
                                          std::int64_t limit,
-                                         bool compare,
+                                         std::int64_t compare_planes,
                                          const std::filesystem::path& pictures);
 
 /// Rows: methods; columns: the main metric per class and mean, then mean Dice and surface
-/// distances.
+/// distances; every metric where the main one has no parts.
 Table score_table(const std::vector<MethodScores>& scores, const std::string& main_metric);
 /// Every metric of every method.
 Table metric_table(const std::vector<MethodScores>& scores);

@@ -4,6 +4,7 @@
 #include "framework/config/component.h"
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -37,6 +38,14 @@ class Loss {
 /// Where `labels` [N, D, H, W] count: bool, true where neither the ignored label stands nor the
 /// mask forbids it.
 at::Tensor counted_voxels(const at::Tensor& labels, const LossContext& context);
+
+/// Throws shape_error naming `loss` unless both are [N, C, D, H, W] of one shape: what losses of
+/// images compare.
+void check_images(const at::Tensor& prediction, const at::Tensor& target, const std::string& loss);
+
+/// Mean of `values` [N, C, D, H, W] over the voxels that `mask` (undefined, or [N, 1, D, H, W]
+/// bool) counts; zero when there is none.
+at::Tensor masked_mean(const at::Tensor& values, const at::Tensor& mask);
 
 using LossRegistry = config::Registry<Loss>;
 

@@ -7,6 +7,7 @@
 #include "framework/image/class_table.h"
 #include "framework/model/head.h"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -72,6 +73,13 @@ struct PictureRoles {
   std::string reference = "label";  ///< what the prediction is compared with; "" = nothing
 };
 
+/// A way to a task's result that needs no training, to compare a network with.
+struct Baseline {
+  std::string name;
+  /// Whole volume [1, C, D, H, W] from the entries of a sample, by role.
+  std::function<Prediction(const Sample& sample)> predict;
+};
+
 /// What is to be learned: roles, losses and metrics. Owns no network code and steps no optimiser.
 class Task {
  public:
@@ -93,6 +101,13 @@ class Task {
   virtual at::Tensor activate(const Prediction& prediction) const = 0;
   virtual const TaskContext& context() const = 0;
   virtual PictureRoles picture_roles() const { return {}; }
+  /// Baselines with their parameters chosen on whole `training` samples (entries by role).
+  virtual std::vector<Baseline> baselines(const std::vector<Sample>& /*training*/) const {
+    return {};
+  }
+  /// True when the prediction is the input image itself, made better: written results then go back
+  /// to the grey values of the input file.
+  virtual bool keeps_grey_values() const { return false; }
 };
 
 using TaskRegistry = config::Registry<Task, const TaskContext&>;

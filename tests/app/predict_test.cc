@@ -218,5 +218,54 @@ TEST_F(Predict, RefusesGeometriesAndDimensionsThatDiffer) {
               HasSubstr("origin"));
 }
 
+/// Noisy and clean images with grey values from 1000 to 3000, and a network that changes next to
+/// nothing.
+TEST(PredictImages, GoBackToTheGreyValuesOfTheFileAndAreComparedWithBaselines) {
+  const fs::path folder = fresh_folder("predict_images");
+  Volume image{{}, {.shape = {16, 18, 20}}, "ct", {}};
+  for (const char* name : {"a", "b"}) {
+    const at::Tensor clean = 1500.0 + 1000.0 * at::rand({1, 16, 18, 20}).ge(0.5).to(at::kFloat);
+    image.data = clean;
+    write_volume((folder / (std::string(name) + "_clean.mha")).string(), image);
+    image.data = (clean + 100.0 * at::randn_like(clean)).clamp(1001.0, 2999.0);
+    write_volume((folder / (std::string(name) + "_image.mha")).string(), image);
+  }
+  const auto trained = run_program({"train",
+                                    "experiment=enhancement_labct",
+                                    "hydra.run.dir=run",
+                                    "dataset@datasets.phantoms=volume_files",
+                                    "~datasets.phantoms.size",
+                                    "+datasets.phantoms.files.image=*_image.mha",
+                                    "+datasets.phantoms.files.clean=*_clean.mha",
+                                    "datasets.phantoms.splits.validation=[b]",
+                                    "datasets.phantoms.harmonise.mode=window",
+                                    "datasets.phantoms.harmonise.window=[1000,3000]",
+                                    "tasks.restoration.roles.image=image",
+                                    "tasks.restoration.roles.clean=clean",
+                                    "~tasks.restoration.roles.mask",
+                                    "tasks.restoration.mask_classes=[]",
+                                    "tasks.restoration.batch_size=2",
+                                    "backbone.width=4",
+                                    "backbone.depth=2",
+                                    "optimizer.lr=1e-9",
+                                    "trainer.max_steps=2",
+                                    "trainer.validate_every=2"},
+                                   folder);
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const auto predicted =
+      run_program({"predict", "run=run", "input.image=b_image.mha", "output=restored.mha"}, folder);
+  ASSERT_EQ(predicted.code, 0) << predicted.err;
+  const Volume restored = read_volume((folder / "restored.mha").string());
+  EXPECT_TRUE(same_grid(restored.geometry, image.geometry));
+  EXPECT_LT((restored.data - image.data).abs().max().item<double>(), 1.0);
+
+  const auto evaluated =
+      run_program({"evaluate", "run=run", "split=validation", "compare=true"}, folder);
+  ASSERT_EQ(evaluated.code, 0) << evaluated.err;
+  for (const char* method : {"input ", "median ", "tv ", "nlm ", "prediction "})
+    EXPECT_THAT(evaluated.out, HasSubstr(method));
+  EXPECT_THAT(evaluated.out, HasSubstr("psnr"));
+}
+
 }  // namespace
 }  // namespace triptych

@@ -205,6 +205,11 @@ TEST(Train, RunsEveryRecipeForTwoSteps) {
                                       "backbone.width=4",
                                       "backbone.depth=2"};
     if (name == "quickstart") words.push_back("datasets.phantoms.size=[24,24,24]");
+    if (name == "enhancement_labct")
+      words.insert(words.end(),
+                   {"datasets.phantoms.size=[32,32,32]",
+                    "tasks.restoration.batch_size=2",
+                    "tasks.restoration.validation_items=4"});
     if (name == "srct_baseline")
       words.insert(words.end(),
                    {"datasets.samples.size=[16,32,32]",

@@ -145,6 +145,7 @@ class FixedInputs final : public HeadInputs {
   const Prediction& output_of(const std::string&) override { throw model_error("no other task"); }
   void keep_first() {
     for (at::Tensor& level : pyramid_.levels) level = level.narrow(0, 0, 1);
+    batch_ = batch_.rows({0});
   }
 
  private:

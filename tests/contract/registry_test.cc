@@ -27,6 +27,9 @@ TEST(Registries, HoldWhatTheFrameworkPromises) {
   EXPECT_TRUE(has("dataset", "volume_files"));
   EXPECT_TRUE(has("sharing", "hard"));
   EXPECT_TRUE(has("weighting", "fixed"));
+  EXPECT_TRUE(has("head", "restoration"));
+  EXPECT_TRUE(has("task", "enhancement"));
+  EXPECT_TRUE(has("adversary", "patch_discriminator"));
 }
 
 /// The recipe experiments/<kind>/<name>.yaml of the tree that `source` lies in: in a folder above

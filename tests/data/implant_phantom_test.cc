@@ -74,7 +74,7 @@ TEST(ImplantPhantom, BitsDependNeitherOnThreadsNorOnWhatWasReadBefore) {
   const auto first = phantoms();
   const auto second = phantoms("size: [40, 40, 40]\ncache_mb: 0");
   const std::vector<EntrySpec>& entries = first->samples()[1].entries;
-  ASSERT_EQ(entries.size(), 21U);
+  ASSERT_EQ(entries.size(), 27U);
   std::vector<at::Tensor> forward;
   for (const EntrySpec& entry : entries) forward.push_back(read(*first, entry.name, 1));
   set_num_threads(3);
@@ -158,6 +158,20 @@ TEST(ImplantPhantom, ArtifactsKeepTheirImageRecognisable) {
         ((a * b).mean() / (a.square().mean() * b.square().mean()).sqrt()).item<double>();
     EXPECT_GT(correlation, 0.75) << entry;
     EXPECT_LT(correlation, 0.999) << entry;
+  }
+}
+
+TEST(ImplantPhantom, ARepeatedScanHasNoiseOfItsOwn) {
+  const auto dataset = phantoms("size: [64, 64, 64]\nlabct: {hardening: 0.0}");
+  for (const std::string entry : {"labct", "followup_labct"}) {
+    const at::Tensor clean = read(*dataset, entry + "_clean").flatten();
+    const at::Tensor first = read(*dataset, entry).flatten() - clean;
+    const at::Tensor second = read(*dataset, entry + "_repeat").flatten() - clean;
+    const double correlation =
+        ((first * second).mean() / (first.square().mean() * second.square().mean()).sqrt())
+            .item<double>();
+    EXPECT_LT(std::abs(correlation), 0.05) << entry;
+    EXPECT_NEAR(first.std().item<double>() / second.std().item<double>(), 1.0, 0.1) << entry;
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tiny components of every kind, so that the tests of training depend on none that ships.
+#include "framework/core/error.h"
 #include "framework/core/nn.h"
 #include "framework/core/random.h"
 #include "framework/learn/schedule.h"
