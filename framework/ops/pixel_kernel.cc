@@ -7,7 +7,6 @@
 #include "framework/ops/vector16.h"
 
 #include <algorithm>
-#include <array>
 
 // Register blocks must be unrolled at every optimisation level of the build.
 #if defined(__GNUC__) && !defined(__clang__)
@@ -23,11 +22,12 @@ constexpr std::int64_t kBlockRows = 4;      ///< rows that share what a few view
 constexpr std::int64_t kViewsAtOnce = 4;    ///< whose values a pixel collects in registers
 constexpr std::int64_t kViewsInCache = 16;  ///< whose part under a tile stays in level 2
 
-/// A run of pixels in one row and the views that add to it.
+/// A run of pixels in one row and the views that add to it. Plain arrays: a call of std::array's
+/// operator, which builds without optimisation do not inline, would empty the vector registers.
 struct Gathering {
   std::int64_t views, pixels, lanes;
-  std::array<const DetectorSamples*, kViewsAtOnce> samples;
-  std::array<const float*, kViewsAtOnce> lines;  ///< column 0 of DetectorSamples
+  const DetectorSamples* samples[kViewsAtOnce];
+  const float* lines[kViewsAtOnce];  ///< column 0 of DetectorSamples
 };
 
 template <int kVectors>

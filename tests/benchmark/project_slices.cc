@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Projects and reconstructs raw float32 slices for compare_skimage.py, in scikit-image's geometry
-// (axis at edge / 2, even angles over 180 degrees, unit pixels), and prints the seconds of each
-// round as "forward fbp".
+// (axis at edge / 2, even angles over 180 degrees, unit pixels), and prints
+// "forward fbp forward fbp" of each round: seconds on the clock, then processor seconds of all
+// threads.
 //
 //   project_slices SLICES.raw EDGE ANGLES THREADS ROUNDS PROJECTIONS.raw IMAGE.raw
 #include "framework/core/nn.h"
@@ -11,6 +12,8 @@
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <numbers>
@@ -33,11 +36,17 @@ void write_values(const std::string& path, const at::Tensor& values) {
              static_cast<std::streamsize>(values.nbytes()));
 }
 
+struct Duration {
+  double wall, processor;
+};
+
 template <class Operation>
-double seconds(Operation operation) {
+Duration duration_of(Operation operation) {
   const auto start = std::chrono::steady_clock::now();
+  const std::clock_t processor = std::clock();
   operation();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return {std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
+          static_cast<double>(std::clock() - processor) / CLOCKS_PER_SEC};
 }
 
 }  // namespace
@@ -62,10 +71,11 @@ int main(int argc, char** argv) {
   grid.centre_row = grid.centre_column = static_cast<double>(edge / 2);
   at::Tensor projections, image;
   for (int round = 0; round < std::atoi(argv[5]); ++round) {
-    const double forward =
-        seconds([&] { projections = triptych::project(slices, scan, edge, grid); });
-    const double back = seconds([&] { image = triptych::fbp(projections, scan, grid); });
-    std::printf("%.6f %.6f\n", forward, back);
+    const Duration forward =
+        duration_of([&] { projections = triptych::project(slices, scan, edge, grid); });
+    const Duration back = duration_of([&] { image = triptych::fbp(projections, scan, grid); });
+    std::printf(
+        "%.6f %.6f %.6f %.6f\n", forward.wall, back.wall, forward.processor, back.processor);
   }
   write_values(argv[6], projections);
   write_values(argv[7], image);
