@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "framework/core/random.h"
+#include "framework/ops/filtered_back_projection.h"
+#include "framework/ops/x_ray.h"
+
+#include <ATen/core/Tensor.h>
+
+namespace triptych {
+
+/// How a simulated CT scanner looks at slices. The defaults are a scan without errors but for its
+/// finite number of views.
+struct CtScan {
+  std::int64_t views = 0;       ///< 0: pi / 2 times the detector's columns, as many as are needed
+  double arc_deg = 180.0;       ///< parallel beam; less is a limited angle
+  double detector_share = 1.0;  ///< of the slice's diagonal; less cuts the object off at both sides
+  RampFilter filter = RampFilter::kRamLak;
+  double peak_kv = 0.0;         ///< 0: one energy, without beam hardening
+  double aluminium_mm = 2.5;    ///< filter of the tube
+  double photons = 0.0;         ///< per detector pixel and view; 0: without noise
+  double electronic = 0.0;      ///< read-out noise in photons
+  double gain_deviation = 0.0;  ///< of the detector pixels; makes rings
+  double motion_mm = 0.0;       ///< how far the object drifts during the scan
+  XRayMaterial metal = XRayMaterial::kTitanium;
+
+  static constexpr double kReferenceKev =
+      60.0;  ///< energy that the attenuation of slices is meant at
+};
+
+/// Object of a scan: slices [D, H, W] float32 in 1/cm at CtScan::kReferenceKev, air 0. What
+/// attenuates up to a third more than water hardens as water, what attenuates over twice as much as
+/// cortical bone, between them as a mixture (Zhang and Yu 2018, IEEE Trans. Med. Imaging 37:1370).
+/// `metal` is the share of every voxel that is metal, in the place of what else is there;
+/// undefined: none.
+struct ScannedObject {
+  at::Tensor attenuation;
+  at::Tensor metal;
+};
+
+/// The slices as the scanner shows them: projected, measured with the scan's errors, corrected for
+/// water where the beam is polychromatic, and reconstructed by filtered back projection on the same
+/// grid; [D, H, W] in 1/cm. The outermost columns are continued where the detector is too short, as
+/// scanners do. Equal streams give equal results whatever the number of threads.
+at::Tensor simulate_ct_scan(const ScannedObject& object,
+                            const SliceGrid& grid,
+                            const CtScan& scan,
+                            const RandomStream& stream);
+
+}  // namespace triptych
