@@ -125,6 +125,7 @@ const std::vector<FlagInfo>& flags() {
 const std::vector<std::string>& verbs() {
   static const std::vector<std::string> list = {"train",
                                                 "predict",
+                                                "reconstruct",
                                                 "evaluate",
                                                 "generate",
                                                 "render",

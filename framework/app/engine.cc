@@ -60,6 +60,7 @@ int run_engine(const std::vector<std::string>& words) {
                                                                       {"predict", predict},
                                                                       {"evaluate", evaluate},
                                                                       {"generate", generate},
+                                                                      {"reconstruct", reconstruct},
                                                                       {"render", render},
                                                                       {"describe", describe},
                                                                       {"summary", summary},
@@ -68,7 +69,8 @@ int run_engine(const std::vector<std::string>& words) {
     if (verb == verbs.end())
       throw usage_error(fmt::format("'{}' is not available in this version", command.verb));
     // The other verbs are short, and never ask whether to stop.
-    const std::set<std::string> stops_orderly = {"train", "predict", "evaluate", "generate"};
+    const std::set<std::string> stops_orderly = {
+        "train", "predict", "reconstruct", "evaluate", "generate"};
     if (stops_orderly.contains(command.verb)) install_stop_signals();
     const int code = verb->second(command);
     flush_standard_output();

@@ -14,6 +14,7 @@ int train(const CommandLine& command);
 int predict(const CommandLine& command);
 int evaluate(const CommandLine& command);
 int generate(const CommandLine& command);
+int reconstruct(const CommandLine& command);
 int render(const CommandLine& command);
 int describe(const CommandLine& command);
 int summary(const CommandLine& command);

@@ -60,6 +60,29 @@ const std::map<std::string, VerbHelp>& texts() {
          "infer.planes=9 "
          "'infer.outputs=[labels,entropy]'"},
         {}}},
+      {"reconstruct",
+       {"slices from a raw scan",
+        "triptych reconstruct input.projections=SCAN output=FILE [method=fbp|sirt|tv] "
+        "[KEY=VALUE...]",
+        "SCAN: HDF5 (Data Exchange, NXtomo, or datasets.data=/path ...), a folder or stack of "
+        "pictures, or one sinogram.\n"
+        "Counts become line integrals by flats and darks, or by air_margin=COLUMNS; "
+        "values=transmission|line_integrals\n"
+        "says that they are. centre=auto|pairs|fourier|COLUMN, angles=[first,last] in degrees or a "
+        "text file,\n"
+        "pixel_size_mm=, layout=projections|sinogram|sinogram_transposed, stripes=none|sorting, "
+        "phase.delta_beta=\n"
+        "phase.energy_kev= phase.distance_mm=, rows=[first,last], columns=[first,last], pad=, "
+        "filter=ram_lak|shepp_logan|\n"
+        "cosine|hamming|hann, iterations=, tv_weight=, memory=2GB, threads=. Values are 1/cm, or "
+        "1/pixel where the\n"
+        "pixel size is unknown. Slices are made in blocks that fit into memory=.",
+        {"triptych reconstruct input.projections=scan.h5 output=volume.h5 stripes=sorting",
+         "triptych reconstruct input.projections=sinogram.tif 'angles=[0,360]' air_margin=10 "
+         "output=slice.tif",
+         "triptych reconstruct input.projections=scan.nxs output=volume.tif method=tv "
+         "'rows=[500,519]' tv_weight=0.02"},
+        {}}},
       {"evaluate",
        {"metrics of a run, or of a label file against a reference",
         "triptych evaluate run=DIR [split=test] [compare=true] [KEY=VALUE...]\n"

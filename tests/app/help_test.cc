@@ -14,6 +14,7 @@ using testing::run_program;
 
 const std::vector<std::string> kVerbs = {"train",
                                          "predict",
+                                         "reconstruct",
                                          "evaluate",
                                          "generate",
                                          "render",

@@ -12,7 +12,7 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string data(const std::string& name) {
-  return std::string(TRIPTYCH_SOURCE_DIR) + "/../shared/data/" + name;
+  return fmt::format("{}/../shared/data/{}", TRIPTYCH_SOURCE_DIR, name);
 }
 
 class RealData : public ::testing::Test {

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "framework/config/fields.h"
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace triptych::app {
+
+/// Keys of `reconstruct`.
+struct ReconstructConfig {
+  struct Datasets {
+    std::string data, flats, darks, angles, image_key, pixel_size;
+    void visit(auto& field) {
+      field("data", data, "dataset of the projections [angle, row, column]");
+      field("flats", flats, "dataset of the flats");
+      field("darks", darks, "dataset of the darks");
+      field("angles", angles, "dataset of the angles");
+      field("image_key", image_key, "dataset that says what each frame is, as in NXtomo");
+      field("pixel_size", pixel_size, "dataset of the pixel size, with its attribute units");
+    }
+  };
+  struct Phase {
+    double delta_beta = 0.0;
+    double energy_kev = 0.0;
+    double distance_mm = 0.0;
+    void visit(auto& field) {
+      field("delta_beta",
+            delta_beta,
+            "delta / beta of the sample for Paganin's phase retrieval; 0 = none",
+            config::AtLeast{0});
+      field("energy_kev", energy_kev, "photon energy", config::AtLeast{0}, config::Unit{"keV"});
+      field("distance_mm",
+            distance_mm,
+            "from sample to detector",
+            config::AtLeast{0},
+            config::Unit{"mm"});
+    }
+  };
+
+  std::map<std::string, std::string> input;
+  std::string output;
+  std::string method = "fbp";
+  std::string run;
+  std::string format = "auto";
+  Datasets datasets;
+  std::string layout = "auto";
+  std::string values = "counts";
+  config::Node angles;
+  std::optional<double> pixel_size_mm;
+  std::optional<double> saturation;
+  std::int64_t air_margin = 0;
+  std::string stripes = "none";
+  std::int64_t stripe_window = 9;
+  Phase phase;
+  config::Node centre{"auto"};
+  std::vector<std::int64_t> rows;
+  std::vector<std::int64_t> columns;
+  std::int64_t pad = 0;
+  std::string filter = "ram_lak";
+  std::int64_t iterations = 100;
+  double stop_residual = 0.0;
+  double tv_weight = 0.01;
+  bool non_negative = false;
+  std::string memory = "2GB";
+  std::int64_t threads = 0;
+
+  void visit(auto& field) {
+    field("input",
+          input,
+          "input.projections=<file.h5, folder, stack or sinogram> [input.flats= input.darks=]",
+          config::Need::kRequired);
+    field("output", output, "volume to write", config::Need::kRequired);
+    field("method", method, "how", config::OneOf{"fbp", "sirt", "tv", "learned"});
+    field("run", run, "run directory of a trained reconstruction, for method=learned");
+    field(
+        "format", format, "of an HDF5 scan", config::OneOf{"auto", "dxchange", "nxtomo", "plain"});
+    field("datasets", datasets, "datasets of an HDF5 scan in place of the format's");
+    field("layout",
+          layout,
+          "what pictures are: projections, sinograms whose rows are angles, or transposed ones",
+          config::OneOf{"auto", "projections", "sinogram", "sinogram_transposed"});
+    field("values",
+          values,
+          "what the numbers are",
+          config::OneOf{"counts", "transmission", "line_integrals"});
+    field("angles",
+          angles,
+          "[first, last] in degrees, evenly spaced, both included; or a text file, one a line");
+    field("pixel_size_mm",
+          pixel_size_mm,
+          "detector pixel at the sample; replaces that of the file",
+          config::Above{0},
+          config::Unit{"mm"});
+    field("saturation",
+          saturation,
+          "count at which the detector is saturated; by itself the highest of 8 or 16 bits",
+          config::Above{0});
+    field("air_margin",
+          air_margin,
+          "columns on both sides with air in all projections, to normalise by after the flats or "
+          "instead",
+          config::AtLeast{0});
+    field("stripes", stripes, "what takes out ring artefacts", config::OneOf{"none", "sorting"});
+    field("stripe_window",
+          stripe_window,
+          "columns of the median; odd, more than twice as wide as a stripe",
+          config::AtLeast{3});
+    field("phase", phase, "single-distance phase retrieval");
+    field("centre", centre, "detector column of the rotation axis, or auto, pairs or fourier");
+    field("rows", rows, "detector rows [first, last], both included; empty = all");
+    field("columns", columns, "detector columns [first, last], both included; empty = all");
+    field("pad",
+          pad,
+          "columns by which the sinogram is continued, for objects wider than the detector",
+          config::AtLeast{0});
+    field("filter",
+          filter,
+          "window on the ramp of fbp",
+          config::OneOf{"ram_lak", "shepp_logan", "cosine", "hamming", "hann"});
+    field("iterations", iterations, "at most, of sirt and tv", config::AtLeast{1});
+    field("stop_residual",
+          stop_residual,
+          "sirt and tv stop at this relative residual; 0 = never",
+          config::AtLeast{0});
+    field("tv_weight", tv_weight, "weight of the total variation in tv", config::AtLeast{0});
+    field("non_negative", non_negative, "sirt and tv keep values at or above zero");
+    field("memory", memory, "memory for a block of slices, e.g. 2GB");
+    field("threads", threads, "threads; 0 = all cores", config::AtLeast{0});
+  }
+  void validate(config::Problems& problems) const;
+};
+
+}  // namespace triptych::app

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "framework/app/reconstruct_config.h"
+#include "framework/image/raw_scan.h"
+#include "framework/ops/scan_geometry.h"
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace triptych::app {
+
+/// Values that had no logarithm, over everything that was prepared.
+struct RepairTally {
+  std::int64_t interpolated = 0;
+  std::int64_t clamped = 0;
+};
+
+/// A raw scan as sinograms ready to reconstruct: flats and darks, or air; phase retrieval; -ln;
+/// stripes; cropped and extended columns; and the geometry that belongs to them.
+class PreparedScan {
+ public:
+  /// Opens the scan and finds its geometry, the rotation axis included.
+  explicit PreparedScan(const ReconstructConfig& config);
+
+  /// Of the projections that `sinograms` gives; lengths in detector pixels where the pixel size is
+  /// unknown.
+  const ScanGeometry& geometry() const { return geometry_; }
+  std::optional<double> pixel_size_mm() const { return pixel_size_mm_; }
+  std::int64_t first_row() const { return first_row_; }
+  std::int64_t rows() const { return rows_; }        ///< chosen by the configuration
+  std::int64_t columns() const { return columns_; }  ///< without `pad`
+  std::int64_t bytes_per_row() const;  ///< of memory that preparing a row takes at its peak
+  /// Sinograms [rows, A, columns + 2 pad] of the chosen rows [first, first + count).
+  at::Tensor sinograms(std::int64_t first, std::int64_t count);
+  const RepairTally& repaired() const { return repaired_; }
+
+ private:
+  void choose_part();
+  std::vector<double> angles() const;
+  void find_centre();
+  at::Tensor transmission(std::int64_t first_row, std::int64_t rows);
+  at::Tensor line_integrals_of(std::int64_t first, std::int64_t count, RepairTally& tally);
+  bool retrieves_phase() const { return config_.phase.delta_beta > 0.0; }
+
+  const ReconstructConfig& config_;
+  std::unique_ptr<RawScan> scan_;
+  ScanGeometry geometry_;
+  std::optional<double> pixel_size_mm_;
+  std::int64_t first_row_ = 0, rows_ = 0, first_column_ = 0, columns_ = 0;
+  RepairTally repaired_;
+};
+
+}  // namespace triptych::app
