@@ -87,9 +87,11 @@ TEST(CtScan, MetalDarkensTheSpaceBetweenTwoPieces) {
 }
 
 TEST(CtScan, GainErrorsMakeRingsAboutTheAxis) {
-  const at::Tensor clean = scanned(water_disc(), {});
-  const at::Tensor rings = scanned(water_disc(), {.gain_deviation = 0.01}) - clean;
-  // Turning by half a circle maps rings onto themselves.
+  const CtScan full{.arc_deg = 360.0};
+  CtScan faulty = full;
+  faulty.gain_deviation = 0.01;
+  const at::Tensor rings = scanned(water_disc(), faulty) - scanned(water_disc(), full);
+  // Half a scan would make half rings. Turning by half a circle maps whole ones onto themselves.
   const at::Tensor turned = at::rot90(rings, 2, {1, 2});
   const at::Tensor inside = disc(47.5, 47.5, 30.0);
   EXPECT_LT(rms((rings - turned) * inside), 0.2 * rms(rings * inside));

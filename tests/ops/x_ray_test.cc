@@ -36,8 +36,9 @@ TEST(XRayMaterial, HasTheTabulatedValues) {
 TEST(XRayMaterial, NamesWhatThereIs) {
   for (const std::string& name : x_ray_material_names())
     EXPECT_GT(density_g_cm3(x_ray_material(name)), 0.9) << name;
-  EXPECT_NE(error_message("usage", [] { x_ray_material("titanum"); }).find("did you mean 'titanium'"),
-            std::string::npos);
+  EXPECT_NE(
+      error_message("usage", [] { x_ray_material("titanum"); }).find("did you mean 'titanium'"),
+      std::string::npos);
   EXPECT_THROW(attenuation_per_cm(XRayMaterial::kWater, 9.0), Error);
   EXPECT_THROW(attenuation_per_cm(XRayMaterial::kWater, std::nan("")), Error);
 }
