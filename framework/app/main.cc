@@ -20,7 +20,7 @@ namespace {
 /// OpenMP threads that wait spin for a moment only, unless the user says otherwise: on a machine
 /// that others use as well, spinning takes the cores from the threads that are waited for.
 void wait_politely() {
-  if (std::getenv("OMP_WAIT_POLICY") == nullptr) ::setenv("GOMP_SPINCOUNT", "1000", /*replace=*/0);
+  if (std::getenv("OMP_WAIT_POLICY") == nullptr) ::setenv("GOMP_SPINCOUNT", "10000", /*replace=*/0);
 }
 
 /// Replaces this process; returns only by throwing.
