@@ -34,33 +34,26 @@ void check_options(const IterativeOptions& options) {
 
 double two_norm(const at::Tensor& x) { return x.to(at::kDouble).norm().item<double>(); }
 
-/// Projections of all slices [slices, A, W] and the operator that should explain them.
-struct Problem {
-  Problem(const at::Tensor& projections, const ScanGeometry& scan, const SliceGrid& grid)
-      : like(projections) {
-    check_projections(projections, scan);
-    const std::int64_t angles = projections.size(-2), columns = projections.size(-1);
-    measured = as_slices(projections.detach(), angles, columns, "projections");
-    a = make_projector(scan, columns, grid);
-    start = at::zeros({measured.size(0), grid.rows, grid.columns}, measured.options());
-  }
-  /// 1 / (A 1) or 1 / (A' 1) of one slice, 0 where nothing passes.
-  static at::Tensor inverse_sums(const at::Tensor& sums) {
-    const double smallest = 1e-6 * sums.max().item<double>();
-    return at::where(sums > smallest, sums.reciprocal(), at::zeros_like(sums));
-  }
+/// 1 / (A 1) or 1 / (A' 1) of one slice, 0 where nothing passes.
+at::Tensor inverse_sums(const at::Tensor& sums) {
+  const double smallest = 1e-6 * sums.max().item<double>();
+  return at::where(sums > smallest, sums.reciprocal(), at::zeros_like(sums));
+}
 
-  at::Tensor like;
-  at::Tensor measured;
-  at::Tensor start;  ///< zeros [slices, H, W]
-  std::shared_ptr<const LinearOperator> a;
-};
-
-/// Residuals of the iterations and whether to go on.
-class Course {
+/// What every method begins with, and the course of its iterations. Gradients are off meanwhile.
+class Run {
  public:
-  Course(const Problem& problem, const IterativeOptions& options)
-      : options_(options), like_(problem.like), measured_norm_(two_norm(problem.measured)) {
+  Run(const at::Tensor& projections,
+      const ScanGeometry& scan,
+      const SliceGrid& grid,
+      const IterativeOptions& options)
+      : options_(options), like_(projections) {
+    check_options(options);
+    check_projections(projections, scan);
+    measured =
+        as_slices(projections.detach(), projections.size(-2), projections.size(-1), "projections");
+    start = at::zeros({measured.size(0), grid.rows, grid.columns}, measured.options());
+    measured_norm_ = two_norm(measured);
     if (!std::isfinite(measured_norm_))
       throw numeric_error("iterative reconstruction: projections hold NaN or infinite values");
   }
@@ -79,10 +72,14 @@ class Course {
     return std::move(result_);
   }
 
+  at::Tensor measured;  ///< projections of all slices [slices, A, W]
+  at::Tensor start;     ///< zeros [slices, H, W]
+
  private:
+  at::NoGradGuard no_grad_;
   const IterativeOptions& options_;
   at::Tensor like_;
-  double measured_norm_;
+  double measured_norm_ = 0.0;
   IterativeResult result_;
 };
 
@@ -91,9 +88,8 @@ struct SimultaneousStep {
   SimultaneousStep(const ScanGeometry& scan, const SliceGrid& grid, const at::Tensor& projections)
       : measured(projections), a(make_projector(scan, projections.size(2), grid)) {
     const at::Tensor one_view = at::ones_like(projections.narrow(0, 0, 1));
-    columns = Problem::inverse_sums(a->apply_adjoint(one_view));
-    rows = Problem::inverse_sums(
-        a->apply(at::ones({1, grid.rows, grid.columns}, projections.options())));
+    columns = inverse_sums(a->apply_adjoint(one_view));
+    rows = inverse_sums(a->apply(at::ones({1, grid.rows, grid.columns}, projections.options())));
   }
 
   /// x += relaxation C A' R difference, where `difference` = b - A x.
@@ -107,7 +103,7 @@ struct SimultaneousStep {
   at::Tensor rows, columns;  ///< R [1, A, W] and C [1, H, W]
 };
 
-std::vector<SimultaneousStep> subset_steps(const Problem& problem,
+std::vector<SimultaneousStep> subset_steps(const at::Tensor& projections,
                                            const ScanGeometry& scan,
                                            const SliceGrid& grid,
                                            int subsets) {
@@ -121,7 +117,7 @@ std::vector<SimultaneousStep> subset_steps(const Problem& problem,
     for (std::int64_t angle = subset; angle < angles; angle += subsets)
       part.angles_rad.push_back(scan.angles_rad[static_cast<std::size_t>(angle)]);
     const at::Tensor measured =
-        problem.measured.slice(1, subset, std::numeric_limits<std::int64_t>::max(), subsets);
+        projections.slice(1, subset, std::numeric_limits<std::int64_t>::max(), subsets);
     steps.emplace_back(part, grid, measured.contiguous());
   }
   return steps;
@@ -174,55 +170,48 @@ IterativeResult sirt(const at::Tensor& projections,
                      const ScanGeometry& scan,
                      const SliceGrid& grid,
                      const IterativeOptions& options) {
-  const at::NoGradGuard no_grad;
-  check_options(options);
-  const Problem problem(projections, scan, grid);
-  Course course(problem, options);
-  const SimultaneousStep step(scan, grid, problem.measured);
-  at::Tensor x = problem.start, difference = problem.measured;
+  Run run(projections, scan, grid, options);
+  const SimultaneousStep step(scan, grid, run.measured);
+  at::Tensor x = run.start, difference = run.measured;
   do {
     step.update(x, difference, options);
-    difference = problem.measured - step.a->apply(x);
-  } while (course.goes_on(two_norm(difference)));
-  return course.finish(x);
+    difference = run.measured - step.a->apply(x);
+  } while (run.goes_on(two_norm(difference)));
+  return run.finish(x);
 }
 
 IterativeResult cgls(const at::Tensor& projections,
                      const ScanGeometry& scan,
                      const SliceGrid& grid,
                      const IterativeOptions& options) {
-  const at::NoGradGuard no_grad;
-  check_options(options);
-  const Problem problem(projections, scan, grid);
-  Course course(problem, options);
-  at::Tensor x = problem.start, difference = problem.measured.clone();
-  at::Tensor descent = problem.a->apply_adjoint(difference), direction = descent;
+  Run run(projections, scan, grid, options);
+  const auto a = make_projector(scan, run.measured.size(2), grid);
+  at::Tensor x = run.start, difference = run.measured.clone();
+  at::Tensor descent = a->apply_adjoint(difference), direction = descent;
   at::Tensor descent_energy = energy(descent);
   bool more = true;
   while (more) {
-    const at::Tensor projected = problem.a->apply(direction);
+    const at::Tensor projected = a->apply(direction);
     const at::Tensor length = ratio(descent_energy, energy(projected), x);
     x += length * direction;
     difference -= length * projected;
-    more = course.goes_on(two_norm(difference));
-    descent = problem.a->apply_adjoint(difference);
+    more = run.goes_on(two_norm(difference));
+    descent = a->apply_adjoint(difference);
     const at::Tensor next_energy = energy(descent);
     direction = descent + ratio(next_energy, descent_energy, x) * direction;
     descent_energy = next_energy;
   }
-  return course.finish(x);
+  return run.finish(x);
 }
 
 IterativeResult os_sart(const at::Tensor& projections,
                         const ScanGeometry& scan,
                         const SliceGrid& grid,
                         const IterativeOptions& options) {
-  const at::NoGradGuard no_grad;
-  check_options(options);
-  const Problem problem(projections, scan, grid);
-  Course course(problem, options);
-  const std::vector<SimultaneousStep> steps = subset_steps(problem, scan, grid, options.subsets);
-  at::Tensor x = problem.start;
+  Run run(projections, scan, grid, options);
+  const std::vector<SimultaneousStep> steps =
+      subset_steps(run.measured, scan, grid, options.subsets);
+  at::Tensor x = run.start;
   double squares = 0.0;
   do {
     squares = 0.0;
@@ -231,38 +220,36 @@ IterativeResult os_sart(const at::Tensor& projections,
       squares += std::pow(two_norm(difference), 2);
       step.update(x, difference, options);
     }
-  } while (course.goes_on(std::sqrt(squares)));
-  return course.finish(x);
+  } while (run.goes_on(std::sqrt(squares)));
+  return run.finish(x);
 }
 
 IterativeResult tv(const at::Tensor& projections,
                    const ScanGeometry& scan,
                    const SliceGrid& grid,
                    const IterativeOptions& options) {
-  const at::NoGradGuard no_grad;
-  check_options(options);
-  const Problem problem(projections, scan, grid);
-  Course course(problem, options);
-  const double a_norm = projector_norm(*problem.a, problem.start.narrow(0, 0, 1));
+  Run run(projections, scan, grid, options);
+  const auto a = make_projector(scan, run.measured.size(2), grid);
+  const double a_norm = projector_norm(*a, run.start.narrow(0, 0, 1));
   const double scale = a_norm / kGradientNorm, largest = options.tv_weight / scale;
   const double step = 1.0 / (std::sqrt(2.0) * a_norm);
-  at::Tensor x = problem.start, projected = at::zeros_like(problem.measured);
+  at::Tensor x = run.start, projected = at::zeros_like(run.measured);
   at::Tensor ahead = x, projected_ahead = projected;
   at::Tensor p = at::zeros_like(projected), q = at::zeros_like(slice_gradient(x));
   do {
-    p = (p + step * (projected_ahead - problem.measured)) / (1.0 + step);
+    p = (p + step * (projected_ahead - run.measured)) / (1.0 + step);
     q = q + step * scale * slice_gradient(ahead);
     const at::Tensor length = q.square().sum(0, true).sqrt();
     q = largest > 0.0 ? q / (length / largest).clamp_min(1.0) : at::zeros_like(q);
-    at::Tensor next = x - step * (problem.a->apply_adjoint(p) + scale * slice_gradient_adjoint(q));
+    at::Tensor next = x - step * (a->apply_adjoint(p) + scale * slice_gradient_adjoint(q));
     if (options.non_negative) next.clamp_min_(0.0);
-    const at::Tensor next_projected = problem.a->apply(next);
+    const at::Tensor next_projected = a->apply(next);
     ahead = 2.0 * next - x;
     projected_ahead = 2.0 * next_projected - projected;
     x = next;
     projected = next_projected;
-  } while (course.goes_on(two_norm(projected - problem.measured)));
-  return course.finish(x);
+  } while (run.goes_on(two_norm(projected - run.measured)));
+  return run.finish(x);
 }
 
 }  // namespace triptych
