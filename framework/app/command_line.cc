@@ -42,10 +42,10 @@ class FlagParser {
       throw usage_error(fmt::format("{}: --multirun has no effect", command_.verb),
                         "only train runs sweeps");
     for (const FlagInfo* flag : given_) {
-      const bool of_compose = std::string_view(flag->help).starts_with("compose:");
-      if (of_compose && command_.verb != "compose" && !command_.help)
+      const bool heard = *flag->verb == '\0' || command_.verb == flag->verb;
+      if (!heard && !command_.help)
         throw usage_error(fmt::format("{}: {} has no effect", command_.verb, flag->name),
-                          fmt::format("triptych compose {}", flag->name));
+                          fmt::format("triptych {} {}", flag->verb, flag->name));
       if (std::string_view(flag->name) == "--jobs" && !command_.multirun && !command_.help)
         throw usage_error("--jobs: only a sweep has jobs, --multirun is missing");
     }
@@ -111,12 +111,12 @@ const std::vector<FlagInfo>& flags() {
       {"--config-name", "-cn", "NAME", "primary configuration, without .yaml (default: config)"},
       {"--multirun", "-m", "", "a job for each combination of swept values"},
       {"--jobs", "-j", "N", "jobs of a sweep that run at once (default: 1)"},
-      {"--resolve", "", "", "compose: replace interpolations by their values"},
-      {"--get", "", "KEY", "compose: print one resolved value"},
-      {"--check", "", "", "compose: also check the configuration against the schema"},
-      {"--package", "-p", "PACKAGE", "compose: print one part"},
-      {"--cfg", "-c", "WHAT", "compose: job (default), hydra or all"},
-      {"--info", "-i", "WHAT", "compose: defaults or searchpath"},
+      {"--resolve", "", "", "replace interpolations by their values", "compose"},
+      {"--get", "", "KEY", "print one resolved value", "compose"},
+      {"--check", "", "", "also check the configuration against the schema", "compose"},
+      {"--package", "-p", "PACKAGE", "print one part", "compose"},
+      {"--cfg", "-c", "WHAT", "job (default), hydra or all", "compose"},
+      {"--info", "-i", "WHAT", "defaults or searchpath", "compose"},
       {"--json", "", "", "print JSON where a verb can"},
   };
   return list;

@@ -55,6 +55,7 @@ struct FlagInfo {
   const char* short_name;  ///< "" if there is none
   const char* value;       ///< placeholder of its value, "" if it takes none
   const char* help;
+  const char* verb = "";  ///< the only verb that hears it, "" for all
 };
 
 /// All flags, in the order in which help lists them.

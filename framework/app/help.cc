@@ -186,7 +186,8 @@ std::string flag_line(const FlagInfo& flag) {
   std::string name =
       *flag.short_name != '\0' ? fmt::format("{}, {}", flag.short_name, flag.name) : flag.name;
   if (*flag.value != '\0') name += fmt::format(" {}", flag.value);
-  return fmt::format("  {:<26} {}\n", name, flag.help);
+  const std::string only = *flag.verb != '\0' ? fmt::format("{}: ", flag.verb) : "";
+  return fmt::format("  {:<26} {}{}\n", name, only, flag.help);
 }
 
 }  // namespace
