@@ -3,6 +3,7 @@
 
 #include "framework/core/error.h"
 #include "framework/core/parallel.h"
+#include "framework/ops/forward_difference.h"
 
 #include <algorithm>
 #include <array>
@@ -35,23 +36,6 @@ at::Tensor with_margin(const at::Tensor& image, std::int64_t margin) {
     along[static_cast<std::size_t>(axis - 1)] = margin;
   const auto [d, h, w] = along;
   return at::replication_pad3d(image.unsqueeze(0), {w, w, h, h, d, d}).squeeze(0);
-}
-
-/// u(x + 1) - u(x) along `axis`, 0 at the last voxel.
-at::Tensor forward_difference(const at::Tensor& u, std::int64_t axis) {
-  const std::int64_t length = u.size(axis);
-  at::Tensor result = at::zeros_like(u);
-  result.narrow(axis, 0, length - 1)
-      .copy_(u.narrow(axis, 1, length - 1) - u.narrow(axis, 0, length - 1));
-  return result;
-}
-
-/// Adds the negative adjoint of forward_difference: p(x) - p(x - 1).
-void add_divergence(at::Tensor& sum, const at::Tensor& p, std::int64_t axis, double factor) {
-  const std::int64_t length = p.size(axis);
-  const at::Tensor inner = p.narrow(axis, 0, length - 1);
-  sum.narrow(axis, 0, length - 1).add_(inner, factor);
-  sum.narrow(axis, 1, length - 1).sub_(inner, factor);
 }
 
 /// Every offset of [-radius, radius]^axes.

@@ -2,6 +2,7 @@
 #include "framework/ops/iterative_reconstruction.h"
 
 #include "framework/core/error.h"
+#include "framework/ops/forward_difference.h"
 #include "framework/ops/slice_tensors.h"
 
 #include <cmath>
@@ -145,22 +146,15 @@ double projector_norm(const LinearOperator& a, const at::Tensor& one_slice) {
   return std::sqrt(bound);
 }
 
-/// Forward differences along columns and rows, zero at the last: [2, slices, H, W].
+/// Forward differences along columns and rows of x [slices, H, W]: [2, slices, H, W].
 at::Tensor slice_gradient(const at::Tensor& x) {
-  at::Tensor result = at::zeros({2, x.size(0), x.size(1), x.size(2)}, x.options());
-  result[0].narrow(2, 0, x.size(2) - 1).copy_(x.diff(1, 2));
-  result[1].narrow(1, 0, x.size(1) - 1).copy_(x.diff(1, 1));
-  return result;
+  return at::stack({forward_difference(x, 2), forward_difference(x, 1)});
 }
 
 at::Tensor slice_gradient_adjoint(const at::Tensor& q) {
   at::Tensor result = at::zeros_like(q[0]);
-  const std::int64_t rows = q.size(2) - 1, columns = q.size(3) - 1;
-  const at::Tensor across = q[0].narrow(2, 0, columns), down = q[1].narrow(1, 0, rows);
-  result.narrow(2, 0, columns).sub_(across);
-  result.narrow(2, 1, columns).add_(across);
-  result.narrow(1, 0, rows).sub_(down);
-  result.narrow(1, 1, rows).add_(down);
+  add_divergence(result, q[0], /*axis=*/2, /*factor=*/-1.0);
+  add_divergence(result, q[1], /*axis=*/1, /*factor=*/-1.0);
   return result;
 }
 
