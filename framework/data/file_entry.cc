@@ -6,6 +6,7 @@
 #include "framework/data/csv_table.h"
 #include "framework/data/dense.h"
 #include "framework/image/resample.h"
+#include "framework/image/slabs.h"
 
 #include <algorithm>
 #include <cmath>
@@ -245,9 +246,7 @@ void FileEntry::for_each_block(const std::function<void(const at::Tensor&)>& blo
   const std::int64_t slices =
       reads_regions_ ? std::clamp<std::int64_t>(kBlockVoxels / (shape[1] * shape[2]), 1, shape[0])
                      : shape[0];
-  for (std::int64_t first = 0; first < shape[0]; first += slices) {
-    block(read_stored({{first, 0, 0}, {std::min(slices, shape[0] - first), shape[1], shape[2]}}));
-  }
+  for (const Region& slab : slabs_of_slices(shape, slices)) block(read_stored(slab));
 }
 
 IntensityStatistics FileEntry::statistics() const {

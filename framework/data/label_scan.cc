@@ -6,6 +6,7 @@
 #include "framework/core/progress.h"
 #include "framework/core/random.h"
 #include "framework/data/dense.h"
+#include "framework/image/slabs.h"
 
 #include <algorithm>
 #include <cmath>
@@ -122,10 +123,8 @@ LabelSummary scan_sample(const Dataset& dataset,
                   RandomStream(seed, {hash_name("label scan"), sample}));
   const std::int64_t block =
       std::clamp<std::int64_t>(kScannedVoxels / (shape[1] * shape[2]), 1, shape[0]);
-  for (std::int64_t first = 0; first < shape[0]; first += block) {
-    const Region region{{first, 0, 0}, {std::min(block, shape[0] - first), shape[1], shape[2]}};
-    scan.add(dense_int64(dataset.read(sample, label.name, region).data), first);
-  }
+  for (const Region& slab : slabs_of_slices(shape, block))
+    scan.add(dense_int64(dataset.read(sample, label.name, slab).data), slab.start[0]);
   return scan.finish();
 }
 

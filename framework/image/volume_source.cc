@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/core/error.h"
 #include "framework/image/format.h"
+#include "framework/image/slabs.h"
 
 #include <algorithm>
 
@@ -58,10 +59,7 @@ at::Tensor encoded_voxels(const WriteRequest& request, const std::string& place)
 std::vector<Region> slabs_of(const Index3& shape, std::int64_t bytes_per_voxel) {
   const std::int64_t slice_bytes = std::max<std::int64_t>(1, shape[1] * shape[2] * bytes_per_voxel);
   const std::int64_t slices = std::max<std::int64_t>(1, kSlabBytes / slice_bytes);
-  std::vector<Region> slabs;
-  for (std::int64_t first = 0; first < shape[0]; first += slices)
-    slabs.push_back({{first, 0, 0}, {std::min(slices, shape[0] - first), shape[1], shape[2]}});
-  return slabs;
+  return slabs_of_slices(shape, slices);
 }
 
 }  // namespace triptych
