@@ -4,6 +4,7 @@
 #include "framework/config/fields.h"
 #include "framework/core/error.h"
 #include "framework/core/log.h"
+#include "framework/image/slabs.h"
 
 #include <algorithm>
 #include <limits>
@@ -14,14 +15,6 @@ namespace triptych::app {
 namespace {
 
 constexpr std::int64_t kSlabSlices = 32;
-
-/// Slabs of so many slices, in order.
-std::vector<Region> slabs(const Index3& shape, std::int64_t slices) {
-  std::vector<Region> regions;
-  for (std::int64_t first = 0; first < shape[0]; first += slices)
-    regions.push_back({{first, 0, 0}, {std::min(slices, shape[0] - first), shape[1], shape[2]}});
-  return regions;
-}
 
 /// Slices to read at a time. A compressed file is inflated from its start for every slab, so slabs
 /// of it take a quarter of the memory.
@@ -70,15 +63,6 @@ std::unique_ptr<VolumeStore> store_of(const Geometry& geometry,
   return std::make_unique<VolumeStore>(channels, geometry.shape, at::kFloat, budget, scratch);
 }
 
-IntensityMap grey_values_of(const at::Tensor& values,
-                            const HarmoniseConfig& config,
-                            const std::string& location) {
-  if (config.mode == "none") return {};
-  const IntensityStatistics statistics =
-      measure_intensities(values, config.low_percentile, config.high_percentile);
-  return fit_intensities(statistics, config, location);
-}
-
 }  // namespace
 
 HarmoniseConfig harmonise_of(const config::Node& resolved, const std::string& dataset) {
@@ -116,12 +100,9 @@ InputVolume read_input(const std::string& location,
     ValueCheck check(location);
     check.add(volume.data);
     check.finish();
-    input.grey_values = grey_values_of(volume.data, harmonise_config, location);
-    // Grey values first, on the voxels as measured: interpolation would narrow the percentiles.
-    volume.data = input.grey_values.apply(volume.data);
-    HarmoniseConfig spacing_alone = harmonise_config;
-    spacing_alone.mode = "none";
-    volume = harmonise(volume, spacing_alone, location);
+    const BlockSource whole = [&](const auto& block) { block(volume.data); };
+    input.grey_values = measured_intensity_map(whole, harmonise_config, location);
+    volume = harmonise(volume, harmonise_config, input.grey_values);
     input.geometry = volume.geometry;
     input.store = store_of(input.geometry, channels, budget, scratch);
     input.store->write({{0, 0, 0}, input.geometry.shape}, volume.data);
@@ -131,20 +112,18 @@ InputVolume read_input(const std::string& location,
   input.store = store_of(input.geometry, channels, budget, scratch);
   VolumeStore& store = *input.store;
   ValueCheck check(location);
-  for (const Region& slab : slabs(store.shape(), slices)) {
+  for (const Region& slab : slabs_of_slices(store.shape(), slices)) {
     const at::Tensor values = read_region(location, slab, own).data;
     check.add(values);
     store.write(slab, values);
   }
   check.finish();
   if (harmonise_config.mode == "none") return input;
-  const std::vector<Region> parts = slabs(store.shape(), kSlabSlices);
+  const std::vector<Region> parts = slabs_of_slices(store.shape(), kSlabSlices);
   const BlockSource blocks = [&](const std::function<void(const at::Tensor&)>& block) {
     for (const Region& part : parts) block(store.read(part));
   };
-  const IntensityStatistics statistics = measure_intensities(
-      blocks, harmonise_config.low_percentile, harmonise_config.high_percentile);
-  input.grey_values = fit_intensities(statistics, harmonise_config, location);
+  input.grey_values = measured_intensity_map(blocks, harmonise_config, location);
   for (const Region& part : parts) store.write(part, input.grey_values.apply(store.read(part)));
   return input;
 }

@@ -185,14 +185,21 @@ IntensityMap fit_intensities(const IntensityStatistics& statistics,
   return map;
 }
 
+IntensityMap measured_intensity_map(const BlockSource& blocks,
+                                    const HarmoniseConfig& config,
+                                    const std::string& name) {
+  IntensityStatistics statistics;
+  if (config.needs_statistics())
+    statistics = measure_intensities(blocks, config.low_percentile, config.high_percentile);
+  return fit_intensities(statistics, config, name);
+}
+
 Volume harmonise(const Volume& volume, const HarmoniseConfig& config, const std::string& name) {
-  IntensityMap map;
-  if (config.mode != "none") {
-    IntensityStatistics statistics;
-    if (config.needs_statistics())
-      statistics = measure_intensities(volume.data, config.low_percentile, config.high_percentile);
-    map = fit_intensities(statistics, config, name);
-  }
+  const BlockSource whole = [&](const auto& block) { block(volume.data); };
+  return harmonise(volume, config, measured_intensity_map(whole, config, name));
+}
+
+Volume harmonise(const Volume& volume, const HarmoniseConfig& config, const IntensityMap& map) {
   // Grey values first, by the voxels as measured: interpolation would narrow the percentiles, and
   // beyond the field of view the resampled volume is 0, the low end of the new scale.
   Volume result = volume;

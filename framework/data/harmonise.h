@@ -100,8 +100,14 @@ IntensityMap fit_intensities(const IntensityStatistics& statistics,
                              const HarmoniseConfig& config,
                              const std::string& name);
 
-/// Everything for one volume in memory: grey values by the statistics of its own voxels, and
-/// resampling; float32.
+/// The same from the voxels, which are measured only if the mode asks for it.
+IntensityMap measured_intensity_map(const BlockSource& blocks,
+                                    const HarmoniseConfig& config,
+                                    const std::string& name);
+
+/// Everything for one volume in memory: grey values by `map`, and resampling; float32.
+Volume harmonise(const Volume& volume, const HarmoniseConfig& config, const IntensityMap& map);
+/// The same with the map of the volume's own voxels.
 Volume harmonise(const Volume& volume, const HarmoniseConfig& config, const std::string& name);
 
 }  // namespace triptych
