@@ -41,12 +41,13 @@ void ReconstructConfig::validate(config::Problems& problems) const {
                              centre.as_string() == "fourier");
   if (!named && !is_number(centre))
     problems.add("centre", "expects auto, pairs, fourier or a column, got " + centre.brief());
-  if (!rows.empty() && rows.size() != 2) problems.add("rows", "expects [first, last]");
-  if (!columns.empty() && columns.size() != 2) problems.add("columns", "expects [first, last]");
-  for (const std::int64_t i : rows)
-    if (i < 0) problems.add("rows", "expects numbers from 0");
-  for (const std::int64_t i : columns)
-    if (i < 0) problems.add("columns", "expects numbers from 0");
+  const auto check_range = [&](const char* key, const std::vector<std::int64_t>& numbers) {
+    if (!numbers.empty() && numbers.size() != 2) problems.add(key, "expects [first, last]");
+    for (const std::int64_t i : numbers)
+      if (i < 0) problems.add(key, "expects numbers from 0");
+  };
+  check_range("rows", rows);
+  check_range("columns", columns);
   if (stripe_window % 2 == 0) problems.add("stripe_window", "expects an odd number");
   if (phase.delta_beta > 0.0 && (phase.energy_kev <= 0.0 || phase.distance_mm <= 0.0))
     problems.add("phase", "expects phase.energy_kev and phase.distance_mm with phase.delta_beta");
