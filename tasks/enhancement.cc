@@ -6,6 +6,7 @@
 #include "framework/learn/image_metrics.h"
 #include "framework/learn/loss_list.h"
 #include "framework/learn/task.h"
+#include "framework/model/reconstruction_problem.h"
 
 #include <algorithm>
 #include <span>
@@ -37,6 +38,19 @@ at::Tensor valid_part(at::Tensor x, const std::optional<Region>& valid) {
   return x;
 }
 
+bool all_items_have(const Batch& batch, const std::string& role) {
+  return batch.has(role) && static_cast<std::int64_t>(batch.at(role).items.size()) == batch.size();
+}
+
+/// What the prediction is made from, as an image: the role `image`, or the plain reconstruction of
+/// the projections.
+at::Tensor input_image(const Batch& batch, std::int64_t depth) {
+  if (batch.has("image")) return central_slices(batch.at("image").data, depth);
+  ScanOperatorCache operators;
+  const ReconstructionProblem problem(batch, MetalSetup{}, operators);
+  return problem.in_own_unit(problem.fbp(problem.measured()));
+}
+
 /// Errors of the prediction and, to compare with, of the input image.
 class EnhancementMetrics final : public MetricAccumulator {
  public:
@@ -49,12 +63,14 @@ class EnhancementMetrics final : public MetricAccumulator {
     const auto of_target = [&](const at::Tensor& x) {
       return valid_part(x.index_select(0, rows), target.valid);
     };
-    const bool masked = batch.has("mask") &&
-                        static_cast<std::int64_t>(batch.at("mask").items.size()) == batch.size();
+    at::Tensor mask;
+    if (all_items_have(batch, "mask")) mask = mask_of(batch.at("mask").data, mask_classes_);
+    if (!mask.defined() && all_items_have(batch, "metal"))
+      mask = (batch.at("metal").data > 0).to(torch::kLong);
     measure(of_target(prediction.value),
-            of_target(central_slices(batch.at("image").data, prediction.value.size(2))),
+            of_target(input_image(batch, prediction.value.size(2))),
             valid_part(target.data, target.valid),
-            masked ? of_target(batch.at("mask").data) : at::Tensor());
+            mask.defined() ? of_target(mask) : mask);
   }
 
   void add_volume(const Prediction& predicted,
@@ -65,7 +81,7 @@ class EnhancementMetrics final : public MetricAccumulator {
     measure(predicted.value,
             reference.at("image").data.unsqueeze(0),
             (clean != nullptr ? *clean : reference.at("noisy")).data.unsqueeze(0),
-            mask != nullptr ? mask->data.unsqueeze(0) : at::Tensor());
+            mask != nullptr ? mask_of(mask->data.unsqueeze(0), mask_classes_) : at::Tensor());
   }
 
   std::vector<double> state() const override {
@@ -82,12 +98,13 @@ class EnhancementMetrics final : public MetricAccumulator {
 
   std::vector<MetricValue> values() const override {
     std::vector<MetricValue> rows;
-    add_region(rows, "", "", prediction_.all());
-    if (prediction_.inside().voxels + prediction_.outside().voxels > 0.0) {
-      add_region(rows, "", "/inside", prediction_.inside());
-      add_region(rows, "", "/outside", prediction_.outside());
+    const bool masked = prediction_.inside().voxels + prediction_.outside().voxels > 0.0;
+    for (const auto& [prefix, errors] : {std::pair{"", &prediction_}, {"trivial/", &input_}}) {
+      add_region(rows, prefix, "", errors->all());
+      if (!masked) continue;
+      add_region(rows, prefix, "/inside", errors->inside());
+      add_region(rows, prefix, "/outside", errors->outside());
     }
-    add_region(rows, "trivial/", "", input_.all());
     return rows;
   }
 
@@ -95,8 +112,7 @@ class EnhancementMetrics final : public MetricAccumulator {
   void measure(const at::Tensor& prediction,
                const at::Tensor& image,
                const at::Tensor& target,
-               const at::Tensor& labels) {
-    const at::Tensor mask = labels.defined() ? mask_of(labels, mask_classes_) : labels;
+               const at::Tensor& mask) {
     prediction_.add(prediction, target, mask);
     if (image.sizes() == target.sizes()) input_.add(image, target, mask);
   }
@@ -114,13 +130,17 @@ class EnhancementMetrics final : public MetricAccumulator {
   ClassChoice mask_classes_;
 };
 
-/// Regression of a better image from the role `image`: less noise, fewer artifacts.
+/// Regression of a better image: less noise, fewer artifacts. From the role `image`, or from the
+/// role `projections` (with the optional `metal`, a mask) by a head that reconstructs.
 ///
 /// The losses compare with the role `clean`, or, where that is not to be had, with `noisy`: a
 /// second scan of the same object with noise of its own (Lehtinen et al., Noise2Noise, ICML 2018),
 /// which under `l2` has the same minimum. Metrics compare with `clean` wherever an item has it. The
-/// labels of the optional role `mask` part them into inside (`mask_classes`, e.g. metal) and
-/// outside. All grey values are those that the data set gives.
+/// labels of the optional role `mask` (by itself the role `metal`) part them into inside
+/// (`mask_classes`, e.g. metal) and outside. Losses leave out the metal. `consistency_weight` adds
+/// the mean squared difference between the prediction's projections and the measured ones, per mean
+/// chord and mean attenuation, as the term `sinogram`. All grey values are those that the data set
+/// gives.
 class EnhancementTask final : public Task {
  public:
   struct Config {
@@ -128,6 +148,7 @@ class EnhancementTask final : public Task {
     std::map<std::string, std::string> roles = {{"image", "image"}, {"clean", "clean"}};
     std::vector<std::string> mask_classes;
     double data_range = 1.0;
+    double consistency_weight = 0.0;
 
     void visit(auto& field) {
       field("losses",
@@ -136,20 +157,29 @@ class EnhancementTask final : public Task {
             config::Need::kRequired);
       field("roles",
             roles,
-            "role: entry of the dataset that plays it. image; clean and noisy (a second scan with "
-            "other noise, trained with when named), one at least; mask (labels)");
+            "role: entry of the dataset that plays it. image, or projections (and metal, a mask); "
+            "clean and noisy (a second scan with other noise, trained with when named), one at "
+            "least; mask (labels)");
       field("mask_classes", mask_classes, "classes inside the mask; [] = all but the background");
       field("data_range",
             data_range,
             "largest minus smallest possible grey value of the target, for PSNR and SSIM",
             config::Above{0.0});
+      field("consistency_weight",
+            consistency_weight,
+            "weight of the difference to the measured projections",
+            config::AtLeast{0.0});
     }
     void validate(config::Problems& problems) const {
       LossList::check(losses, problems);
-      if (!roles.contains("image")) problems.add("roles", "expects an entry for the role 'image'");
+      if (roles.contains("image") == roles.contains("projections"))
+        problems.add("roles", "expects an entry for one of the roles 'image' and 'projections'");
+      if (!roles.contains("projections") && (roles.contains("metal") || consistency_weight > 0.0))
+        problems.add("roles", "metal and consistency_weight expect the role 'projections'");
       if (!roles.contains("clean") && !roles.contains("noisy"))
         problems.add("roles", "expects an entry for the role 'clean' or 'noisy'");
-      const std::vector<std::string> known = {"image", "clean", "noisy", "mask"};
+      const std::vector<std::string> known = {
+          "image", "projections", "metal", "clean", "noisy", "mask"};
       for (const auto& [role, entry] : roles) {
         if (std::find(known.begin(), known.end(), role) != known.end()) continue;
         problems.add(
@@ -168,7 +198,11 @@ class EnhancementTask final : public Task {
 
   std::vector<RoleBinding> roles() const override {
     const bool pairs_of_noise = config_.roles.contains("noisy");
-    std::vector<RoleBinding> bindings = {{"image", config_.roles.at("image"), true}};
+    std::vector<RoleBinding> bindings;
+    for (const char* input : {"image", "projections", "metal"}) {
+      const auto found = config_.roles.find(input);
+      if (found != config_.roles.end()) bindings.push_back({input, found->second, true});
+    }
     const auto add_target = [&](const char* role, bool required) {
       const auto found = config_.roles.find(role);
       if (found != config_.roles.end()) bindings.push_back({role, found->second, required, true});
@@ -182,24 +216,41 @@ class EnhancementTask final : public Task {
   std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const override {
     const BatchEntry& target = batch.at(batch.has("noisy") ? "noisy" : "clean");
     LossContext context;
-    context.mask = target.mask();
-    return losses_(prediction.value, target.data, context);
+    if (batch.has("metal")) context.mask = valid_part(batch.at("metal").data == 0, target.valid);
+    std::vector<LossTerm> terms = losses_(
+        valid_part(prediction.value, target.valid), valid_part(target.data, target.valid), context);
+    if (config_.consistency_weight > 0.0)
+      terms.push_back({"sinogram", config_.consistency_weight * inconsistency(prediction, batch)});
+    return terms;
   }
 
   std::unique_ptr<MetricAccumulator> metrics() const override {
     return std::make_unique<EnhancementMetrics>(config_.data_range, mask_classes_);
   }
   std::string main_metric() const override { return "psnr"; }
-  VolumePrediction volume_prediction() const override { return VolumePrediction::kPlanes; }
+  VolumePrediction volume_prediction() const override {
+    return reconstructs() ? VolumePrediction::kGlobal : VolumePrediction::kPlanes;
+  }
   at::Tensor activate(const Prediction& prediction) const override { return prediction.value; }
   const TaskContext& context() const override { return context_; }
-  PictureRoles picture_roles() const override { return {.reference = target_role()}; }
+  PictureRoles picture_roles() const override {
+    return {.image = reconstructs() ? target_role() : "image", .reference = target_role()};
+  }
   std::vector<Baseline> baselines(const std::vector<Sample>& training) const override {
+    if (reconstructs()) return {};
     return denoising_baselines(training, "image", target_role(), config_.data_range);
   }
   bool keeps_grey_values() const override { return true; }
 
  private:
+  bool reconstructs() const { return config_.roles.contains("projections"); }
+
+  at::Tensor inconsistency(const Prediction& prediction, const Batch& batch) const {
+    const MetalSetup metal{batch.has("metal") ? "li" : "none"};
+    const ReconstructionProblem problem(batch, metal, operators_);
+    return problem.per_chord(problem.residual(problem.scaled(prediction.value))).square().mean();
+  }
+
   std::string target_role() const { return config_.roles.contains("clean") ? "clean" : "noisy"; }
 
   static ClassChoice chosen_classes(const Config& config, const TaskContext& context) {
@@ -225,6 +276,7 @@ class EnhancementTask final : public Task {
   TaskContext context_;
   LossList losses_;
   ClassChoice mask_classes_;
+  mutable ScanOperatorCache operators_;
 };
 
 }  // namespace

@@ -47,6 +47,9 @@ struct ReconstructConfig {
   std::string output;
   std::string method = "fbp";
   std::string run;
+  std::string task;
+  std::string checkpoint = "best";
+  std::string device;
   std::string format = "auto";
   Datasets datasets;
   std::string layout = "auto";
@@ -59,8 +62,17 @@ struct ReconstructConfig {
   std::int64_t stripe_window = 9;
   Phase phase;
   config::Node centre{"auto"};
+  std::string beam = "parallel";
+  double source_to_axis_mm = 0.0;
+  double source_to_detector_mm = 0.0;
+  bool flip_columns = false;
+  std::vector<std::int64_t> views;
   std::vector<std::int64_t> rows;
   std::vector<std::int64_t> columns;
+  std::int64_t size = 0;
+  double voxel_mm = 0.0;
+  std::string metal = "none";
+  double water = 0.2;
   std::int64_t pad = 0;
   std::string filter = "ram_lak";
   std::int64_t iterations = 100;
@@ -73,11 +85,15 @@ struct ReconstructConfig {
   void visit(auto& field) {
     field("input",
           input,
-          "input.projections=<file.h5, folder, stack or sinogram> [input.flats= input.darks=]",
+          "input.projections=<file.h5, folder, stack or sinogram> [input.flats= input.darks=] "
+          "[input.metal=<mask of the slices>]",
           config::Need::kRequired);
     field("output", output, "volume to write", config::Need::kRequired);
     field("method", method, "how", config::OneOf{"fbp", "sirt", "tv", "learned"});
     field("run", run, "run directory of a trained reconstruction, for method=learned");
+    field("task", task, "task of the run; may be left out when there is one");
+    field("checkpoint", checkpoint, "which weights", config::OneOf{"best", "last"});
+    field("device", device, "device of method=learned; empty = as in training");
     field(
         "format", format, "of an HDF5 scan", config::OneOf{"auto", "dxchange", "nxtomo", "plain"});
     field("datasets", datasets, "datasets of an HDF5 scan in place of the format's");
@@ -113,8 +129,30 @@ struct ReconstructConfig {
           config::AtLeast{3});
     field("phase", phase, "single-distance phase retrieval");
     field("centre", centre, "detector column of the rotation axis, or auto, pairs or fourier");
+    field("beam",
+          beam,
+          "rays of a row; fans need the full circle, and every row in the plane of its fan",
+          config::OneOf{"parallel", "fan_flat", "fan_curved"});
+    field("source_to_axis_mm", source_to_axis_mm, "of a fan", config::AtLeast{0});
+    field("source_to_detector_mm", source_to_detector_mm, "of a fan", config::AtLeast{0});
+    field("flip_columns", flip_columns, "the detector's columns run the other way");
+    field("views",
+          views,
+          "projections [first, last] or [first, last, step], both included; empty = all");
     field("rows", rows, "detector rows [first, last], both included; empty = all");
     field("columns", columns, "detector columns [first, last], both included; empty = all");
+    field("size", size, "pixels of a slice's edge; 0 = the detector's columns", config::AtLeast{0});
+    field("voxel_mm",
+          voxel_mm,
+          "edge of a voxel; 0 = the detector's pixel, at the axis",
+          config::AtLeast{0},
+          config::Unit{"mm"});
+    field("metal",
+          metal,
+          "what projections behind the metal of input.metal become: interpolated (li), normalised "
+          "and interpolated (nmar); method=learned does as it was trained",
+          config::OneOf{"none", "li", "nmar"});
+    field("water", water, "attenuation of water in the slices' unit, for nmar", config::Above{0});
     field("pad",
           pad,
           "columns by which the sinogram is continued, for objects wider than the detector",

@@ -118,13 +118,27 @@ PreparedScan::PreparedScan(const ReconstructConfig& config)
         "pixel_size_mm=<size>");
   }
   choose_part();
-  geometry_.angles_rad = angles();
+  const std::vector<double> all_angles = angles();
+  for (const std::int64_t view : views_)
+    geometry_.angles_rad.push_back(all_angles[static_cast<std::size_t>(view)]);
+  geometry_.beam = beam_from_text(config.beam);
+  geometry_.source_to_axis_mm = config.source_to_axis_mm;
+  geometry_.source_to_detector_mm = config.source_to_detector_mm;
   geometry_.column_spacing_mm = geometry_.row_spacing_mm = pixel_size_mm_.value_or(1.0);
   find_centre();
-  check(geometry_, header.projections, columns_ + 2 * config.pad);
+  if (config.flip_columns) {
+    const std::int64_t last = columns_ + 2 * config.pad - 1;
+    geometry_.centre_column = static_cast<double>(last) - geometry_.centre_column;
+  }
+  check(geometry_, views(), columns_ + 2 * config.pad);
 }
 
 void PreparedScan::choose_part() {
+  const std::vector<std::int64_t> ends(config_.views.begin(),
+                                       config_.views.begin() + (config_.views.empty() ? 0 : 2));
+  const auto [first_view, count] = part_of(ends, scan_->header().projections, "views");
+  const std::int64_t step = config_.views.size() == 3 ? config_.views[2] : 1;
+  for (std::int64_t i = 0; i < count; i += step) views_.push_back(first_view + i);
   std::tie(first_row_, rows_) = part_of(config_.rows, scan_->header().rows, "rows");
   std::tie(first_column_, columns_) = part_of(config_.columns, scan_->header().columns, "columns");
   if (2 * config_.air_margin > columns_) {
@@ -132,6 +146,11 @@ void PreparedScan::choose_part() {
                                   columns_,
                                   config_.air_margin));
   }
+}
+
+at::Tensor PreparedScan::chosen_views(const at::Tensor& frames) const {
+  if (views() == frames.size(0)) return frames;
+  return frames.index_select(0, at::tensor(views_, at::kLong));
 }
 
 std::vector<double> PreparedScan::angles() const {
@@ -157,6 +176,13 @@ std::vector<double> PreparedScan::angles() const {
 
 void PreparedScan::find_centre() {
   const double cropped = static_cast<double>(config_.pad - first_column_);
+  if (geometry_.beam != ScanGeometry::Beam::kParallel && config_.centre.is_string()) {
+    geometry_.centre_column = 0.5 * static_cast<double>(scan_->header().columns - 1) + cropped;
+    TRIPTYCH_LOG(
+        info,
+        "fan beam: rotation axis taken to be in the detector's middle; centre= says otherwise");
+    return;
+  }
   if (!config_.centre.is_string()) {
     const double column = config_.centre.as_double();
     if (column < 0.0 || column > static_cast<double>(scan_->header().columns - 1)) {
@@ -190,7 +216,7 @@ at::Tensor PreparedScan::transmission(std::int64_t first_row, std::int64_t rows)
   const auto read = [&](Frames kind) {
     return scan_->read(kind, first_row, rows).narrow(2, first_column_, columns_);
   };
-  const at::Tensor counts = read(Frames::kProjections);
+  const at::Tensor counts = chosen_views(read(Frames::kProjections));
   if (config_.values == "transmission") return counts;
   const at::Tensor dark = header.darks > 0 ? median_frame(read(Frames::kDarks))
                                            : at::zeros({rows, columns_}, at::kFloat);
@@ -223,7 +249,7 @@ at::Tensor PreparedScan::line_integrals_of(std::int64_t first,
                                            std::int64_t count,
                                            RepairTally& tally) {
   if (config_.values == "line_integrals") {
-    return scan_->read(RawScan::Frames::kProjections, first_row_ + first, count)
+    return chosen_views(scan_->read(RawScan::Frames::kProjections, first_row_ + first, count))
         .narrow(2, first_column_, columns_)
         .transpose(0, 1);
   }
@@ -252,7 +278,8 @@ at::Tensor PreparedScan::sinograms(std::int64_t first, std::int64_t count) {
   at::Tensor integrals = line_integrals_of(first, count, repaired_);
   if (config_.stripes == "sorting")
     integrals = remove_stripes_by_sorting(integrals, config_.stripe_window);
-  return extend_columns(integrals, config_.pad).contiguous();
+  integrals = extend_columns(integrals, config_.pad);
+  return config_.flip_columns ? integrals.flip(-1) : integrals.contiguous();
 }
 
 }  // namespace triptych::app

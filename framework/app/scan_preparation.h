@@ -41,6 +41,9 @@ class PreparedScan {
  private:
   void choose_part();
   std::vector<double> angles() const;
+  /// The chosen views of frames [A, ...].
+  at::Tensor chosen_views(const at::Tensor& frames) const;
+  std::int64_t views() const { return static_cast<std::int64_t>(views_.size()); }
   void find_centre();
   at::Tensor transmission(std::int64_t first_row, std::int64_t rows);
   at::Tensor line_integrals_of(std::int64_t first, std::int64_t count, RepairTally& tally);
@@ -50,6 +53,7 @@ class PreparedScan {
   std::unique_ptr<RawScan> scan_;
   ScanGeometry geometry_;
   std::optional<double> pixel_size_mm_;
+  std::vector<std::int64_t> views_;  ///< chosen projections
   std::int64_t first_row_ = 0, rows_ = 0, first_column_ = 0, columns_ = 0;
   RepairTally repaired_;
 };

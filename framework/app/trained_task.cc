@@ -7,13 +7,6 @@
 namespace triptych::app {
 namespace {
 
-std::string only_task(const Experiment& experiment) {
-  std::vector<std::string> keys;
-  for (const ExperimentTask& task : experiment.tasks()) keys.push_back(task.key);
-  if (keys.size() == 1) return keys.front();
-  throw usage_error(fmt::format("task: the run has several tasks; name one of: {}", join(keys)));
-}
-
 /// What the data set says of an entry; nullptr when neither is at hand.
 const EntrySpec* find_entry(const ExperimentTask& task, const std::string& name) {
   if (task.dataset == nullptr) return nullptr;
@@ -70,6 +63,13 @@ Batch whole_batch(const std::vector<InputRole>& inputs,
 }
 
 }  // namespace
+
+std::string only_task(const Experiment& experiment) {
+  std::vector<std::string> keys;
+  for (const ExperimentTask& task : experiment.tasks()) keys.push_back(task.key);
+  if (keys.size() == 1) return keys.front();
+  throw usage_error(fmt::format("task: the run has several tasks; name one of: {}", join(keys)));
+}
 
 std::filesystem::path TrainedTask::scratch() const {
   return infer().scratch.empty() ? std::filesystem::temp_directory_path()

@@ -41,6 +41,9 @@ struct TrainedTask {
                           MemoryBudget& budget) const;
 };
 
+/// The key of the experiment's task; throws usage_error naming them when there are several.
+std::string only_task(const Experiment& experiment);
+
 /// Opens a run; `task` may be empty when the run has one. `device` (empty = as stored) and the keys
 /// of `infer` change what the run stored. Throws usage_error for a task that reads anything but
 /// images.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/class_legend.h"
 #include "framework/app/engine.h"
+#include "framework/app/image_evaluation.h"
 #include "framework/app/run_files.h"
 #include "framework/app/volume_evaluation.h"
 #include "framework/config/fields.h"
@@ -28,6 +29,7 @@ struct EvaluateConfig {
   std::int64_t limit = 0;
   std::string output;
   std::map<std::string, std::string> input;
+  std::string kind = "labels";
   std::vector<double> spacing;
   std::string device;
   std::int64_t threads = 0;
@@ -48,7 +50,11 @@ struct EvaluateConfig {
           output,
           "folder for metrics.json, metrics.md, metrics.csv and pictures; empty = "
           "<run>/evaluation/<split>");
-    field("input", input, "input.prediction=<file> input.reference=<file>: two label maps");
+    field("input",
+          input,
+          "input.prediction=<file> input.reference=<file>: two label maps, or images with an "
+          "optional input.mask=<file> that parts them into inside (not 0) and outside");
+    field("kind", kind, "what these files are", config::OneOf{"labels", "images"});
     field("spacing", spacing, "voxel size in mm [x, y, z] for files that state none");
     field("device", device, "device; empty = as in training");
     field("threads", threads, "threads; 0 = all cores", config::AtLeast{0});
@@ -104,10 +110,32 @@ void write_tables(const fs::path& folder, const Table& summary, const Table& all
   write_file_atomically(folder / "metrics.md", summary.markdown());
 }
 
-int evaluate_files(const EvaluateConfig& config, bool json) {
+ReadOptions read_options(const EvaluateConfig& config) {
   ReadOptions options;
   if (!config.spacing.empty())
     options.spacing_mm = Eigen::Vector3d(config.spacing[0], config.spacing[1], config.spacing[2]);
+  return options;
+}
+
+int evaluate_images(const EvaluateConfig& config, bool json) {
+  const ReadOptions options = read_options(config);
+  const std::string& reference_file = config.input.at("reference");
+  const Volume reference = read_volume(reference_file, options);
+  const auto read = [&](const char* role) {
+    const std::string& file = config.input.at(role);
+    Volume volume = read_volume(file, options);
+    check_same_grid(volume.geometry, file, reference.geometry, reference_file);
+    return volume.data;
+  };
+  const at::Tensor mask = config.input.contains("mask") ? read("mask") : at::Tensor();
+  const Table table = image_table(read("prediction"), reference.data, mask, reference_file);
+  if (!config.output.empty()) write_tables(config.output, table, table);
+  std::fputs((json ? table.json() + "\n" : table.text()).c_str(), stdout);
+  return 0;
+}
+
+int evaluate_labels(const EvaluateConfig& config, bool json) {
+  const ReadOptions options = read_options(config);
   const std::string& prediction_file = config.input.at("prediction");
   const std::string& reference_file = config.input.at("reference");
   const Volume prediction = read_labels(prediction_file, options);
@@ -140,7 +168,8 @@ int evaluate_files(const EvaluateConfig& config, bool json) {
 int evaluate(const CommandLine& command) {
   const auto config = config::read<EvaluateConfig>(words_to_node(command));
   apply_threads(config.threads);
-  if (config.run.empty()) return evaluate_files(config, command.json);
+  if (config.run.empty() && config.kind == "images") return evaluate_images(config, command.json);
+  if (config.run.empty()) return evaluate_labels(config, command.json);
   const TrainedTask task =
       open_task(config.run, config.checkpoint, config.task, config.device, config.infer);
   const bool planes_given = config.infer.is_map() && config.infer.find("planes") != nullptr;

@@ -92,22 +92,30 @@ class ModelHeadInputs final : public HeadInputs {
 };
 
 MultiTaskModel::MultiTaskModel(const Config& config) : ports_(config.tasks) {
-  const BackboneInput input{trunk_channels_of(config.channels)};
-  const BackboneFactory make_backbone = [&] {
-    return BackboneRegistry::instance().create(config.backbone, input);
+  const auto make_sharing = [&](std::int64_t channels) {
+    const BackboneFactory make_backbone = [&] {
+      return BackboneRegistry::instance().create(config.backbone, BackboneInput{channels});
+    };
+    return SharingRegistry::instance().create(config.sharing, tasks(), make_backbone);
   };
-  sharing_ = register_module(
-      "sharing", SharingRegistry::instance().create(config.sharing, tasks(), make_backbone));
+  const std::int64_t image_channels = trunk_channels_of(config.channels);
+  sharing_ = register_module("sharing", make_sharing(image_channels));
   const PyramidSpec pyramid = sharing_->column().levels();
   for (const TaskPorts& ports : ports_) {
     heads_[ports.key] =
         register_module("head_" + ports.key, HeadRegistry::instance().create(ports.head, pyramid));
   }
-  create_stems(config, input.channels);
+  // Only the heads know what they encode, and they need the network's levels to be made.
+  const std::map<std::string, std::int64_t> channels = with_encoded(config.channels);
+  const std::int64_t trunk_channels =
+      config.modality_stems ? trunk_channels_of(channels) : image_channels;
+  if (trunk_channels != image_channels)
+    sharing_ = replace_module("sharing", make_sharing(trunk_channels));
+  create_stems(channels, config.modality_stems, trunk_channels);
 }
 
-void MultiTaskModel::create_stems(const Config& config, std::int64_t trunk_channels) {
-  std::map<std::string, std::int64_t> channels = config.channels;
+std::map<std::string, std::int64_t> MultiTaskModel::with_encoded(
+    std::map<std::string, std::int64_t> channels) const {
   for (const auto& [task, head] : heads_) {
     for (const auto& [modality, count] : head->encodes()) {
       const auto [known, added] = channels.emplace(modality, count);
@@ -120,8 +128,14 @@ void MultiTaskModel::create_stems(const Config& config, std::int64_t trunk_chann
           known->second));
     }
   }
+  return channels;
+}
+
+void MultiTaskModel::create_stems(const std::map<std::string, std::int64_t>& channels,
+                                  bool modality_stems,
+                                  std::int64_t trunk_channels) {
   for (const auto& [modality, count] : channels) {
-    if (!config.modality_stems) {
+    if (!modality_stems) {
       if (count == trunk_channels) continue;
       throw model_error(
           fmt::format(

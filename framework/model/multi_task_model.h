@@ -30,7 +30,7 @@ class MultiTaskModel : public torch::nn::Module {
  public:
   /// `channels` gives the input channels of each modality; those that heads encode join them.
   /// Modalities with one channel count share the identity stem unless `modality_stems` asks for a
-  /// 1x1x1 convolution each, to the largest of `channels`.
+  /// 1x1x1 convolution each, to the largest of all these.
   struct Config {
     config::Node backbone;
     config::Node sharing;
@@ -60,7 +60,12 @@ class MultiTaskModel : public torch::nn::Module {
  private:
   friend class ModelHeadInputs;
   at::Tensor stem(const at::Tensor& image, const std::string& modality);
-  void create_stems(const Config& config, std::int64_t trunk_channels);
+  /// Channels of each modality, those that the heads encode included.
+  std::map<std::string, std::int64_t> with_encoded(
+      std::map<std::string, std::int64_t> channels) const;
+  void create_stems(const std::map<std::string, std::int64_t>& channels,
+                    bool modality_stems,
+                    std::int64_t trunk_channels);
   const TaskPorts& ports(const std::string& task) const;
   /// `tasks` and all that they read from, in the order of ports_.
   std::vector<const TaskPorts*> closure(const std::vector<std::string>& tasks) const;

@@ -15,17 +15,37 @@ namespace {
 
 constexpr double kCmPerMm = 0.1;
 
-/// Columns of a detector that sees the whole slice from every side.
-std::int64_t covering_columns(const SliceGrid& grid, double column_mm) {
-  const double height = static_cast<double>(grid.rows) * grid.row_spacing_mm;
-  const double width = static_cast<double>(grid.columns) * grid.column_spacing_mm;
-  return static_cast<std::int64_t>(std::ceil(std::hypot(height, width) / column_mm)) | 1;
+bool is_fan(const CtScan& scan) { return scan.beam != ScanGeometry::Beam::kParallel; }
+
+/// Edge of a slice's pixel as it appears at the detector.
+double pixel_at_detector_mm(const SliceGrid& grid, const CtScan& scan) {
+  const double pixel = std::min(grid.row_spacing_mm, grid.column_spacing_mm);
+  return is_fan(scan) ? pixel * scan.source_to_detector_mm / scan.source_to_axis_mm : pixel;
 }
 
-ScanGeometry parallel_scan(std::int64_t columns, double column_mm, const CtScan& scan) {
+/// Length of a detector that sees the whole slice from every side.
+double covering_length_mm(const SliceGrid& grid, const CtScan& scan) {
+  const double height = static_cast<double>(grid.rows) * grid.row_spacing_mm;
+  const double width = static_cast<double>(grid.columns) * grid.column_spacing_mm;
+  const double diagonal = std::hypot(height, width);
+  if (!is_fan(scan)) return diagonal;
+  const double half_angle = std::asin(std::min(0.5 * diagonal / scan.source_to_axis_mm, 0.99));
+  const bool flat = scan.beam == ScanGeometry::Beam::kFanFlat;
+  return 2.0 * scan.source_to_detector_mm * (flat ? std::tan(half_angle) : half_angle);
+}
+
+std::int64_t detector_columns(const SliceGrid& grid, const CtScan& scan, double column_mm) {
+  if (scan.columns > 0) return scan.columns;
+  return static_cast<std::int64_t>(std::ceil(covering_length_mm(grid, scan) / column_mm)) | 1;
+}
+
+ScanGeometry scan_geometry(std::int64_t columns, double column_mm, const CtScan& scan) {
   ScanGeometry geometry;
+  geometry.beam = scan.beam;
+  geometry.source_to_axis_mm = scan.source_to_axis_mm;
+  geometry.source_to_detector_mm = scan.source_to_detector_mm;
   geometry.column_spacing_mm = geometry.row_spacing_mm = column_mm;
-  geometry.centre_column = 0.5 * static_cast<double>(columns - 1);
+  geometry.centre_column = 0.5 * static_cast<double>(columns - 1) + scan.axis_shift;
   const std::int64_t views =
       scan.views > 0 ? scan.views
                      : static_cast<std::int64_t>(
@@ -48,22 +68,26 @@ at::Tensor measured(const ScannedObject& object,
                     const ScanGeometry& geometry,
                     std::int64_t columns,
                     const CtScan& scan) {
-  const auto along_rays = [&](const at::Tensor& slices) {
-    return project(slices, geometry, columns, grid);
+  // All materials in one call: the kernels work on slices side by side.
+  const auto along_rays = [&](const std::vector<at::Tensor>& slices) {
+    return project(at::stack(slices), geometry, columns, grid).unbind(0);
   };
   const double reference = CtScan::kReferenceKev;
   const double metal_mu = attenuation_per_cm(scan.metal, reference);
   const bool metal = object.metal.defined();
   const at::Tensor body = metal ? object.attenuation * (1.0 - object.metal) : object.attenuation;
-  if (scan.peak_kv <= 0.0) return along_rays(metal ? body + metal_mu * object.metal : body);
+  if (scan.peak_kv <= 0.0)
+    return along_rays({metal ? body + metal_mu * object.metal : body}).front();
 
   const double water_mu = attenuation_per_cm(XRayMaterial::kWater, reference);
   const double bone_mu = attenuation_per_cm(XRayMaterial::kBone, reference);
   const at::Tensor share = bone_share(body, water_mu);
-  std::vector<MaterialPath> paths = {
-      {XRayMaterial::kWater, along_rays(body * (1.0 - share)) / water_mu},
-      {XRayMaterial::kBone, along_rays(body * share) / bone_mu}};
-  if (metal) paths.push_back({scan.metal, along_rays(object.metal)});
+  std::vector<at::Tensor> slices = {body * (1.0 - share) / water_mu, body * share / bone_mu};
+  if (metal) slices.push_back(object.metal);
+  const std::vector<at::Tensor> lengths = along_rays(slices);
+  std::vector<MaterialPath> paths = {{XRayMaterial::kWater, lengths[0]},
+                                     {XRayMaterial::kBone, lengths[1]}};
+  if (metal) paths.push_back({scan.metal, lengths[2]});
   const XRaySpectrum spectrum = tube_spectrum(scan.peak_kv, scan.aluminium_mm);
   const at::Tensor p = polychromatic_line_integrals(paths, spectrum);
   const double longest_cm = kCmPerMm * static_cast<double>(columns) * geometry.column_spacing_mm;
@@ -117,27 +141,38 @@ void check_scan(const CtScan& scan) {
         scan.arc_deg,
         scan.detector_share));
   }
+  if (is_fan(scan) && !(scan.source_to_axis_mm > 0.0 && scan.source_to_detector_mm > 0.0))
+    throw numeric_error("CT scan: expected distances of the source above 0 for a fan beam");
 }
 
 }  // namespace
 
-at::Tensor simulate_ct_scan(const ScannedObject& object,
-                            const SliceGrid& grid,
-                            const CtScan& scan,
-                            const RandomStream& stream) {
+SimulatedScan simulate_projections(const ScannedObject& object,
+                                   const SliceGrid& grid,
+                                   const CtScan& scan,
+                                   const RandomStream& stream) {
   check_scan(scan);
   if (object.metal.defined() && !object.metal.sizes().equals(object.attenuation.sizes()))
     throw shape_error("CT scan: expected a metal mask of the size of the slices");
-  const double column_mm = std::min(grid.row_spacing_mm, grid.column_spacing_mm);
-  const std::int64_t columns = covering_columns(grid, column_mm);
-  const ScanGeometry geometry = parallel_scan(columns, column_mm, scan);
+  const double column_mm =
+      scan.column_spacing_mm > 0.0 ? scan.column_spacing_mm : pixel_at_detector_mm(grid, scan);
+  const std::int64_t columns = detector_columns(grid, scan, column_mm);
+  ScanGeometry geometry = scan_geometry(columns, column_mm, scan);
   at::Tensor p = measured(object, grid, geometry, columns, scan);
   if (scan.motion_mm > 0.0) p = with_motion(p, geometry, scan.motion_mm, stream.derive("motion"));
   if (scan.photons > 0.0)
     p = with_photon_noise(p, {scan.photons, scan.electronic}, stream.derive("photons"));
   if (scan.gain_deviation > 0.0)
     p = with_gain_errors(p, scan.gain_deviation, stream.derive("gains"));
-  return fbp(truncated(p, scan.detector_share), geometry, grid, scan.filter);
+  return {truncated(p, scan.detector_share), std::move(geometry)};
+}
+
+at::Tensor simulate_ct_scan(const ScannedObject& object,
+                            const SliceGrid& grid,
+                            const CtScan& scan,
+                            const RandomStream& stream) {
+  const SimulatedScan measured = simulate_projections(object, grid, scan, stream);
+  return fbp(measured.projections, measured.geometry, grid, scan.filter);
 }
 
 }  // namespace triptych

@@ -12,9 +12,15 @@ namespace triptych {
 /// How a simulated CT scanner looks at slices. The defaults are a scan without errors but for its
 /// finite number of views.
 struct CtScan {
+  ScanGeometry::Beam beam = ScanGeometry::Beam::kParallel;
+  double source_to_axis_mm = 0.0;      ///< fan beams only
+  double source_to_detector_mm = 0.0;  ///< fan beams only
+  std::int64_t columns = 0;        ///< of the detector; 0: as many as the slice's diagonal needs
+  double column_spacing_mm = 0.0;  ///< 0: what a pixel of the slice makes at the detector
+  double axis_shift = 0.0;         ///< columns from the detector's middle to the rotation axis
   std::int64_t views = 0;       ///< 0: pi / 2 times the detector's columns, as many as are needed
-  double arc_deg = 180.0;       ///< parallel beam; less is a limited angle
-  double detector_share = 1.0;  ///< of the slice's diagonal; less cuts the object off at both sides
+  double arc_deg = 180.0;       ///< less is a limited angle; fan beams need 360
+  double detector_share = 1.0;  ///< of the columns; less cuts the object off at both sides
   RampFilter filter = RampFilter::kRamLak;
   double peak_kv = 0.0;         ///< 0: one energy, without beam hardening
   double aluminium_mm = 2.5;    ///< filter of the tube
@@ -38,10 +44,23 @@ struct ScannedObject {
   at::Tensor metal;
 };
 
-/// The slices as the scanner shows them: projected, measured with the scan's errors, corrected for
-/// water where the beam is polychromatic, and reconstructed by filtered back projection on the same
-/// grid; [D, H, W] in 1/cm. The outermost columns are continued where the detector is too short, as
-/// scanners do. Equal streams give equal results whatever the number of threads.
+/// What a scanner measures: line integrals [D, A, W] float32.
+struct SimulatedScan {
+  at::Tensor projections;
+  ScanGeometry geometry;
+};
+
+/// Slices projected and measured with the scan's errors, and corrected for water where the beam is
+/// polychromatic. The outermost columns are continued where the detector is too short, as scanners
+/// do. Equal streams give equal results whatever the number of threads. Throws numeric_error for an
+/// impossible scan, shape_error for a metal mask of another size.
+SimulatedScan simulate_projections(const ScannedObject& object,
+                                   const SliceGrid& grid,
+                                   const CtScan& scan,
+                                   const RandomStream& stream);
+
+/// The slices as the scanner shows them, [D, H, W] in 1/cm: simulate_projections, reconstructed by
+/// filtered back projection on the same grid.
 at::Tensor simulate_ct_scan(const ScannedObject& object,
                             const SliceGrid& grid,
                             const CtScan& scan,

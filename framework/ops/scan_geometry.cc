@@ -51,6 +51,13 @@ std::string beam_text(ScanGeometry::Beam beam) {
   TRIPTYCH_ASSERT(false);
 }
 
+ScanGeometry::Beam beam_from_text(const std::string& text) {
+  using Beam = ScanGeometry::Beam;
+  for (const Beam beam : {Beam::kParallel, Beam::kFanFlat, Beam::kFanCurved})
+    if (text == beam_text(beam)) return beam;
+  throw usage_error(fmt::format("beam: expected parallel, fan_flat or fan_curved, got '{}'", text));
+}
+
 void check(const ScanGeometry& scan, std::int64_t angles, std::int64_t columns) {
   if (static_cast<std::int64_t>(scan.angles_rad.size()) != angles) {
     throw data_error(

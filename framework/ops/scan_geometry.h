@@ -26,10 +26,14 @@ struct ScanGeometry {
   double centre_column = 0.0;          ///< detector column of the rotation axis, in pixels
   double source_to_axis_mm = 0.0;      ///< fan beams only
   double source_to_detector_mm = 0.0;  ///< fan beams only
+
+  bool operator==(const ScanGeometry&) const = default;
 };
 
 /// "parallel", "fan_flat" or "fan_curved".
 std::string beam_text(ScanGeometry::Beam beam);
+/// The inverse; throws usage_error naming these.
+ScanGeometry::Beam beam_from_text(const std::string& text);
 
 /// Throws data_error when the number of angles is not that of the projections, and geometry_error
 /// when a length, an angle or the centre column is impossible. `angles` and `columns` are sizes of

@@ -229,7 +229,11 @@ TEST_F(Reconstruct, RefusesKeysThatDoNotFit) {
     words.insert(words.begin(), {"input.projections=scan.h5", "output=x.h5"});
     return failure(words, code);
   };
-  EXPECT_THAT(with({"method=learned", "run=outputs/x"}, 2), HasSubstr("method=learned"));
+  EXPECT_THAT(with({"method=learned"}, 2), HasSubstr("expects a run with method=learned"));
+  EXPECT_THAT(with({"metal=li"}, 2), HasSubstr("expects input.metal="));
+  EXPECT_THAT(with({"beam=fan_flat"}, 2), HasSubstr("source_to_axis_mm"));
+  EXPECT_THAT(with({"views=[0,50,0]"}, 2), HasSubstr("step from 1"));
+  EXPECT_THAT(with({"views=[0,120]"}, 2), HasSubstr("within 0 to 119"));
   EXPECT_THAT(with({"run=outputs/x"}, 2), HasSubstr("uses no trained run"));
   EXPECT_THAT(with({"centre=middle"}, 2), HasSubstr("expects auto, pairs, fourier or a column"));
   EXPECT_THAT(with({"centre=70"}, 2), HasSubstr("detector column from 0 to 63"));

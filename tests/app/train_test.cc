@@ -210,6 +210,10 @@ TEST(Train, RunsEveryRecipeForTwoSteps) {
                    {"datasets.phantoms.size=[32,32,32]",
                     "tasks.restoration.batch_size=2",
                     "tasks.restoration.validation_items=4"});
+    if (name == "reconstruction_sparse")
+      words.insert(words.end(), {"datasets.shapes.size=[1,32,32]", "datasets.shapes.validation=1"});
+    if (name == "metal_reduction")
+      words.insert(words.end(), {"datasets.slices.size=[1,32,32]", "datasets.slices.validation=1"});
     if (name == "srct_baseline")
       words.insert(words.end(),
                    {"datasets.samples.size=[16,32,32]",

@@ -6,7 +6,10 @@
 #include "framework/model/head.h"
 
 #include "tests/contract/minimal_config.h"
+#include "tests/support/reconstruction_batch.h"
 #include "tests/support/tensor_matchers.h"
+
+#include <set>
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -124,10 +127,13 @@ INSTANTIATE_TEST_SUITE_P(Registered,
                          BackboneContract,
                          ::testing::ValuesIn(BackboneRegistry::instance().names()));
 
-/// A pyramid of fixed random features, for heads that read the role "image".
+/// A pyramid of fixed random features, an image and a scan of `size` pixels with metal.
 class FixedInputs final : public HeadInputs {
  public:
-  FixedInputs(const PyramidSpec& spec, std::int64_t size) {
+  FixedInputs(const PyramidSpec& spec, std::int64_t size)
+      : batch_(testing::reconstruction_batch(
+            {{.views = 12, .metal = true}, {.views = 12, .first_deg = 4.0, .metal = true}})) {
+    resize_scans(size);
     for (const LevelSpec& level : spec.levels) {
       pyramid_.levels.push_back(
           at::randn({2, level.channels, 1, size / level.stride[1], size / level.stride[2]}));
@@ -143,12 +149,26 @@ class FixedInputs final : public HeadInputs {
   FeaturePyramid encode(const at::Tensor&, const std::string&) override { return pyramid_; }
   const Batch& batch() const override { return batch_; }
   const Prediction& output_of(const std::string&) override { throw model_error("no other task"); }
+  std::set<std::string> roles() const {
+    std::set<std::string> roles;
+    for (const auto& [role, entry] : batch_.entries) roles.insert(role);
+    return roles;
+  }
   void keep_first() {
     for (at::Tensor& level : pyramid_.levels) level = level.narrow(0, 0, 1);
     batch_ = batch_.rows({0});
   }
 
  private:
+  /// The same projections of a grid of another size.
+  void resize_scans(std::int64_t size) {
+    for (const char* role : {"projections", "metal"}) {
+      for (Geometry& geometry : batch_.entries.at(role).geometry) geometry.shape = {1, size, size};
+    }
+    at::Tensor& metal = batch_.entries.at("metal").data;
+    metal = metal.narrow(3, 0, size).narrow(4, 0, size);
+  }
+
   FeaturePyramid pyramid_;
   Batch batch_;
 };
@@ -159,8 +179,9 @@ class HeadContract : public ::testing::TestWithParam<std::string> {
   void SetUp() override {
     head_ = HeadRegistry::instance().create(
         testing::minimal_config(HeadRegistry::instance(), GetParam()), spec_);
-    if (head_->roles() != std::vector<std::string>{"image"})
-      GTEST_SKIP() << "needs more than the role image";
+    const std::set<std::string> known = FixedInputs(spec_, 16).roles();
+    for (const std::string& role : head_->roles())
+      if (!known.contains(role)) GTEST_SKIP() << "needs the role " << role;
   }
   std::shared_ptr<Head> head_;
 };

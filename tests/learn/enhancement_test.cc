@@ -8,6 +8,7 @@
 #include "framework/learn/validation.h"
 
 #include "tests/learn/synthetic_experiment.h"
+#include "tests/support/reconstruction_batch.h"
 #include "tests/support/tensor_matchers.h"
 
 #include <cmath>
@@ -148,7 +149,7 @@ TEST(EnhancementTask, NamesWrongRolesAndClasses) {
       Experiment::check(with(node, "tasks.halves.roles", more));
     });
   };
-  EXPECT_THAT(problem("{clean: clean}"), HasSubstr("expects an entry for the role 'image'"));
+  EXPECT_THAT(problem("{clean: clean}"), HasSubstr("expects an entry for one of the roles 'image' and 'projections'"));
   EXPECT_THAT(problem("{image: picture}"), HasSubstr("the role 'clean' or 'noisy'"));
   EXPECT_THAT(problem("{image: picture, clean: clean, masks: label}"),
               HasSubstr("got 'masks'; did you mean 'mask'?"));
@@ -283,6 +284,65 @@ TEST(PatchDiscriminator, TrainsBesideANetworkAndNamesImagesThatAreTooSmall) {
   EXPECT_EQ(run_with("{name: patch_discriminator, layers: 2, width: 4, loss: wgan_gp}"), 8);
   EXPECT_THAT(error_message("model", [&] { run_with("{name: patch_discriminator, layers: 4}"); }),
               HasSubstr("expected images of at least 16 voxels along axis H, got 8"));
+}
+
+std::shared_ptr<Task> reconstruction(const std::string& more = "") {
+  return enhancement(", roles: {projections: a, clean: b}" + more);
+}
+
+/// A scan with metal of the disc, and the disc without it.
+Batch scan_batch() {
+  Batch batch = testing::reconstruction_batch({{.views = 60, .metal = true}});
+  batch.entries["clean"] = entry_of(testing::disc_with_metal(false));
+  return batch;
+}
+
+TEST(EnhancementOfProjections, ComparesWithThePlainReconstruction) {
+  const auto metrics = reconstruction()->metrics();
+  const Batch batch = scan_batch();
+  metrics->add(Prediction::intensity(batch.at("clean").data), batch);
+  EXPECT_NEAR(value_of(*metrics, "rmse"), 0.0, 1e-6);
+  EXPECT_GT(value_of(*metrics, "trivial/rmse/outside"), 0.01);
+  EXPECT_GT(value_of(*metrics, "trivial/rmse/inside"), value_of(*metrics, "trivial/rmse/outside"));
+}
+
+TEST(EnhancementOfProjections, LosesNothingWithinTheMetal) {
+  Batch batch = scan_batch();
+  const auto task = reconstruction();
+  at::Tensor wrong = batch.at("clean").data.clone();
+  wrong.masked_fill_(batch.at("metal").data > 0, 7.0);
+  EXPECT_EQ(task->losses(Prediction::intensity(wrong), batch)[0].value.item<double>(), 0.0);
+  batch.entries.erase("metal");
+  EXPECT_GT(task->losses(Prediction::intensity(wrong), batch)[0].value.item<double>(), 0.0);
+}
+
+TEST(EnhancementOfProjections, PenalisesWhatTheScannerDidNotMeasure) {
+  const Batch batch = testing::reconstruction_batch({{.views = 60}});
+  Batch with_target = batch;
+  with_target.entries["clean"] = entry_of(testing::disc_with_metal(false));
+  const auto task = reconstruction(", consistency_weight: 2.0");
+  const auto term = [&](const at::Tensor& image) {
+    const auto terms = task->losses(Prediction::intensity(image), with_target);
+    EXPECT_EQ(terms.back().name, "sinogram");
+    return terms.back().value;
+  };
+  const at::Tensor right = testing::disc_with_metal(false);
+  EXPECT_NEAR(term(right).item<double>(), 0.0, 1e-9);
+  const at::Tensor wrong = (right * 1.1).requires_grad_();
+  const at::Tensor value = term(wrong);
+  // A tenth too much everywhere: 2 * 0.01 * mean of (p / mean p)^2, which is at least 1.
+  EXPECT_GT(value.item<double>(), 0.02);
+  value.backward();
+  EXPECT_GT(wrong.grad().sum().item<double>(), 0.0);
+}
+
+TEST(EnhancementOfProjections, SaysWhichRolesItExpects) {
+  EXPECT_THAT(error_message("schema", [] { enhancement(", roles: {clean: b}"); }),
+              HasSubstr("one of the roles 'image' and 'projections'"));
+  EXPECT_THAT(
+      error_message("schema",
+                    [] { enhancement(", roles: {image: a, clean: b}, consistency_weight: 1.0"); }),
+      HasSubstr("expect the role 'projections'"));
 }
 
 }  // namespace

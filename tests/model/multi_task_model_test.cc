@@ -163,7 +163,7 @@ TEST(MultiTaskModel, HeadsDeclareTheModalitiesThatTheyEncode) {
   config.modality_stems = true;
   MultiTaskModel model(config);
   EXPECT_EQ(model.named_parameters()["stem_made.weight"].sizes(),
-            (std::vector<std::int64_t>{1, 2, 1, 1, 1}));
+            (std::vector<std::int64_t>{2, 2, 1, 1, 1}));
   EXPECT_EQ(model.forward(two_images(), "a").value.sizes(),
             (std::vector<std::int64_t>{2, 1, 1, 8, 8}));
   config.channels["made"] = 3;

@@ -127,5 +127,33 @@ TEST(CtScan, RefusesImpossibleSettings) {
   EXPECT_THROW(scanned(object, {}), Error);
 }
 
+TEST(CtScan, OfAFanGivesTheObjectBack) {
+  const ScannedObject object = water_disc();
+  for (const auto beam : {ScanGeometry::Beam::kFanFlat, ScanGeometry::Beam::kFanCurved}) {
+    const CtScan fan{.beam = beam,
+                     .source_to_axis_mm = 400.0,
+                     .source_to_detector_mm = 800.0,
+                     .views = 300,
+                     .arc_deg = 360.0};
+    const at::Tensor image = scanned(object, fan);
+    EXPECT_NEAR(mean_within(image, 47.5, 47.5, 20.0), kWater, 0.002);
+    EXPECT_LT(rms(image - object.attenuation), 0.06 * kWater);
+  }
+}
+
+TEST(CtScan, ProjectionsAreThoseOfTheStatedDetector) {
+  const CtScan scan{.columns = 101, .column_spacing_mm = 3.0, .axis_shift = 4.0, .views = 40};
+  const SimulatedScan measured = simulate_projections(water_disc(), grid(), scan, RandomStream(1));
+  EXPECT_EQ(measured.projections.sizes(), (at::IntArrayRef{1, 40, 101}));
+  EXPECT_EQ(measured.geometry.centre_column, 54.0);
+  EXPECT_EQ(measured.geometry.column_spacing_mm, 3.0);
+  // The longest ray passes the disc of 72 pixels of 2 mm through its middle.
+  EXPECT_NEAR(measured.projections.max().item<double>(), 14.4 * kWater, 0.02);
+}
+
+TEST(CtScan, RefusesAFanWithoutDistances) {
+  EXPECT_THROW(scanned(water_disc(), {.beam = ScanGeometry::Beam::kFanFlat}), Error);
+}
+
 }  // namespace
 }  // namespace triptych

@@ -18,12 +18,24 @@ using Range = std::vector<double>;
 /// Scans an image anew, slice by slice, with the errors of a CT scanner: few views, limited angle,
 /// low dose, beam hardening, metal, rings, motion, truncation. Give the same image a second entry
 /// that is not in `entries` as the clean target.
+///
+/// With output: projections the entries become what the scanner measured, [1, D, A, W] as line
+/// integrals of the grey value above air over cm, for heads that reconstruct. `metal_output` names
+/// entries that become the mask of the metal, labels 0 and 1, whatever they were.
 class CtScanTransform final : public Transform {
  public:
   struct Config {
     std::vector<std::string> entries = {"image"};
+    std::string output = "image";
     double per_cm = 0.2;
     double air = 0.0;
+    double pixel_mm = 0.0;
+    std::string beam = "parallel";
+    double source_to_axis_mm = 0.0;
+    double source_to_detector_mm = 0.0;
+    std::int64_t columns = 0;
+    double column_spacing_mm = 0.0;
+    Range axis_shift = {0.0, 0.0};
     Range views = {0.0, 0.0};
     Range arc_deg = {180.0, 180.0};
     Range detector_share = {1.0, 1.0};
@@ -38,9 +50,35 @@ class CtScanTransform final : public Transform {
     std::string metal_entry;
     Range metal_count = {0.0, 0.0};
     Range metal_radius_mm = {0.5, 2.0};
+    std::vector<std::string> metal_output;
 
     void visit(auto& field) {
       field("entries", entries, "images to scan anew; each of one channel");
+      field("output",
+            output,
+            "what they become: image = reconstructed by filtered back projection; projections",
+            config::OneOf{"image", "projections"});
+      field("pixel_mm",
+            pixel_mm,
+            "edge of a pixel for the scanner; 0 = what the image says",
+            config::AtLeast{0.0});
+      field("beam",
+            beam,
+            "rays; fans need arc_deg [360, 360]",
+            config::OneOf{"parallel", "fan_flat", "fan_curved"});
+      field("source_to_axis_mm", source_to_axis_mm, "of a fan", config::AtLeast{0.0});
+      field("source_to_detector_mm", source_to_detector_mm, "of a fan", config::AtLeast{0.0});
+      field("columns",
+            columns,
+            "of the detector; 0: as many as the slice's diagonal needs",
+            config::AtLeast{0});
+      field("column_spacing_mm",
+            column_spacing_mm,
+            "at the detector; 0: what a pixel of the slice makes there",
+            config::AtLeast{0.0});
+      field("axis_shift",
+            axis_shift,
+            "[lowest, highest] columns from the detector's middle to the rotation axis");
       field("per_cm",
             per_cm,
             "attenuation in 1/cm at 60 keV of a value 1 above air (water: 0.206)",
@@ -83,6 +121,7 @@ class CtScanTransform final : public Transform {
             "label entry whose voxels other than 0 are metal; empty: none");
       field("metal_count", metal_count, "[fewest, most] metal discs at random places");
       field("metal_radius_mm", metal_radius_mm, "[smallest, largest] radius of these discs");
+      field("metal_output", metal_output, "entries that become the mask of the metal");
     }
     void validate(config::Problems& problems) const {
       const auto check = [&](const char* key, const Range& range, double lowest) {
@@ -101,6 +140,12 @@ class CtScanTransform final : public Transform {
       if (photons.size() == 2 && photons[0] == 0.0 && photons[1] > 0.0)
         problems.add("photons", "expects both bounds above 0, or both 0 for none");
       if (peak_kv > 0.0 && peak_kv < 20.0) problems.add("peak_kv", "expects 0, or 20 to 150");
+      if (axis_shift.size() != 2 || !(axis_shift[0] <= axis_shift[1]))
+        problems.add("axis_shift", "expects [lo, hi] with lo <= hi");
+      if (beam != "parallel" && !(source_to_axis_mm > 0.0 && source_to_detector_mm > 0.0))
+        problems.add("beam", "a fan expects source_to_axis_mm and source_to_detector_mm above 0");
+      if (output == "projections" && air != 0.0)
+        problems.add("air", "expects 0 with output: projections");
     }
   };
 
@@ -121,7 +166,8 @@ class CtScanTransform final : public Transform {
               : 0.0};
     parameters["gain_deviation"] = {drawn(config_.gain_deviation)};
     parameters["motion_mm"] = {drawn(config_.motion_mm)};
-    const Geometry& grid = sample.at(config_.entries.front()).geometry;
+    Geometry grid = sample.at(config_.entries.front()).geometry;
+    set_pixel(grid);
     const auto discs = static_cast<int>(whole(config_.metal_count));
     for (int disc = 0; disc < discs; ++disc) {
       auto& list = parameters["metal_mm"];  // y, x, radius of each disc
@@ -131,12 +177,21 @@ class CtScanTransform final : public Transform {
                      grid.spacing[0]);
       list.push_back(drawn(config_.metal_radius_mm));
     }
+    if (config_.axis_shift != Range{0.0, 0.0})
+      parameters["axis_shift"] = {drawn(config_.axis_shift)};
     parameters["seed"] = {static_cast<double>(random.bits() >> 12)};
     return parameters;
   }
 
   void apply(Sample& sample, const TransformParameters& parameters) const override {
     CtScan scan;
+    scan.beam = beam_from_text(config_.beam);
+    scan.source_to_axis_mm = config_.source_to_axis_mm;
+    scan.source_to_detector_mm = config_.source_to_detector_mm;
+    scan.columns = config_.columns;
+    scan.column_spacing_mm = config_.column_spacing_mm;
+    const auto shift = parameters.find("axis_shift");
+    scan.axis_shift = shift == parameters.end() ? 0.0 : shift->second[0];
     scan.views = static_cast<std::int64_t>(parameters.at("views")[0]);
     scan.arc_deg = parameters.at("arc_deg")[0];
     scan.detector_share = parameters.at("detector_share")[0];
@@ -149,6 +204,7 @@ class CtScanTransform final : public Transform {
     scan.motion_mm = parameters.at("motion_mm")[0];
     scan.metal = x_ray_material(config_.metal);
     const RandomStream stream(static_cast<std::uint64_t>(parameters.at("seed")[0]));
+    at::Tensor metal;
     for_each_intensity(
         sample, config_.entries, "ct_scan", [&](const std::string& name, Entry& entry) {
           if (entry.data.size(0) != 1) {
@@ -158,16 +214,43 @@ class CtScanTransform final : public Transform {
                 name,
                 entry.data.size(0)));
           }
+          set_pixel(entry.geometry);
           const at::Tensor values = dense_float(entry.data)[0];
           const ScannedObject object{((values - config_.air) * config_.per_cm).clamp_min(0.0),
                                      metal_in(sample, entry, parameters)};
-          const at::Tensor scanned =
-              simulate_ct_scan(object, slice_grid_of(entry.geometry), scan, stream.derive(name));
-          entry.data = (scanned / config_.per_cm + config_.air).unsqueeze(0);
+          const SliceGrid grid = slice_grid_of(entry.geometry);
+          if (!config_.metal_output.empty()) metal = object.metal;
+          if (config_.output == "image") {
+            const at::Tensor scanned = simulate_ct_scan(object, grid, scan, stream.derive(name));
+            entry.data = (scanned / config_.per_cm + config_.air).unsqueeze(0);
+            return;
+          }
+          SimulatedScan measured = simulate_projections(object, grid, scan, stream.derive(name));
+          entry.kind = EntryKind::kProjections;
+          entry.data = (measured.projections / config_.per_cm).unsqueeze(0);
+          entry.scan = std::make_shared<const ScanGeometry>(std::move(measured.geometry));
         });
+    for (const std::string& name : config_.metal_output) write_mask(sample, name, metal);
   }
 
  private:
+  void set_pixel(Geometry& geometry) const {
+    if (config_.pixel_mm == 0.0) return;
+    geometry.spacing[0] = geometry.spacing[1] = config_.pixel_mm;
+    geometry.spacing_known = true;
+  }
+
+  /// Labels 1 where at least half of a voxel is metal.
+  void write_mask(Sample& sample, const std::string& name, const at::Tensor& metal) const {
+    Entry& entry = sample.at(name);
+    const Index3& shape = entry.geometry.shape;
+    entry.kind = EntryKind::kLabel;
+    entry.data = metal.defined() ? (metal >= 0.5).to(at::kLong).unsqueeze(0)
+                                 : at::zeros({1, shape[0], shape[1], shape[2]}, at::kLong);
+    entry.scan = nullptr;
+    set_pixel(entry.geometry);
+  }
+
   /// Share of metal in every voxel of `image`, [D, H, W], or undefined.
   at::Tensor metal_in(const Sample& sample,
                       const Entry& image,

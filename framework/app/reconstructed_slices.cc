@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/app/reconstructed_slices.h"
+
+#include "framework/core/error.h"
+#include "framework/core/stop.h"
+#include "framework/data/volume_store.h"
+#include "framework/image/io.h"
+#include "framework/ops/filtered_back_projection.h"
+#include "framework/ops/iterative_reconstruction.h"
+#include "framework/ops/metal_artifact.h"
+
+#include <algorithm>
+
+#include <ATen/ATen.h>
+
+namespace triptych::app {
+namespace {
+
+constexpr double kPerPixelFromPerCentimetre = 0.1;  // where a pixel counts as 1 mm
+
+SliceGrid grid_of(const ReconstructConfig& config, const PreparedScan& scan) {
+  const ScanGeometry& geometry = scan.geometry();
+  const bool fan = geometry.beam != ScanGeometry::Beam::kParallel;
+  const double at_axis = geometry.column_spacing_mm *
+                         (fan ? geometry.source_to_axis_mm / geometry.source_to_detector_mm : 1.0);
+  const std::int64_t size = config.size > 0 ? config.size : scan.columns();
+  return SliceGrid::centred(size, size, config.voxel_mm > 0.0 ? config.voxel_mm : at_axis);
+}
+
+/// Memory of a block in slices: what the methods hold beside the projections.
+std::int64_t slices_held(const std::string& method) {
+  if (method == "learned") return 250;  // activations of a network of width 32
+  return method == "fbp" ? 3 : 8;
+}
+
+void check_mask(const std::string& file, const PreparedScan& scan, const SliceGrid& grid) {
+  const Index3 found = read_header(file).geometry.shape;
+  const Index3 expected{scan.rows(), grid.rows, grid.columns};
+  if (found == expected) return;
+  throw geometry_error(fmt::format("{}: the mask of the metal has {} x {} x {} voxels, expected {} "
+                                   "x {} x {} (rows, height, width) as the slices",
+                                   file,
+                                   found[0],
+                                   found[1],
+                                   found[2],
+                                   expected[0],
+                                   expected[1],
+                                   expected[2]),
+                       "size= and rows= say which slices are made");
+}
+
+}  // namespace
+
+ReconstructedSlices::ReconstructedSlices(const ReconstructConfig& config, PreparedScan& scan)
+    : config_(config),
+      scan_(scan),
+      grid_(grid_of(config, scan)),
+      block_rows_(0),
+      progress_(config.method, scan.rows()) {
+  check(grid_, scan.geometry());
+  block_rows_ = rows_in(bytes_from_text(config.memory));
+  const auto metal = config.input.find("metal");
+  if (metal != config.input.end()) check_mask(metal->second, scan, grid_);
+  if (config.method != "learned") return;
+  learned_.emplace(config.run, config.checkpoint, config.task, config.device);
+  if (learned_->reads_metal() && metal == config.input.end()) {
+    throw usage_error(fmt::format("run {}: its head needs the mask of the metal", config.run),
+                      "input.metal=<volume of the slices' size, not 0 where there is metal>");
+  }
+}
+
+at::Tensor ReconstructedSlices::read(const Region& region) {
+  const std::int64_t end = region.start[0] + region.size[0];
+  std::erase_if(blocks_, [&](const auto& block) {
+    return block.first + block.second.size(0) <= region.start[0];
+  });
+  std::vector<at::Tensor> parts;
+  for (std::int64_t row = region.start[0]; row < end;) {
+    const auto& [first, slices] = block_with(row);
+    const std::int64_t count = std::min(end, first + slices.size(0)) - row;
+    parts.push_back(slices.narrow(0, row - first, count)
+                        .narrow(1, region.start[1], region.size[1])
+                        .narrow(2, region.start[2], region.size[2]));
+    row += count;
+  }
+  return parts.size() == 1 ? parts.front().contiguous() : at::cat(parts);
+}
+
+std::int64_t ReconstructedSlices::rows_in(std::int64_t memory) const {
+  const std::int64_t slice = grid_.rows * grid_.columns * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t row = scan_.bytes_per_row() + slices_held(config_.method) * slice;
+  return std::clamp<std::int64_t>(memory / row, 1, scan_.rows());
+}
+
+const std::pair<const std::int64_t, at::Tensor>& ReconstructedSlices::block_with(std::int64_t row) {
+  const std::int64_t first = row / block_rows_ * block_rows_;
+  const auto found = blocks_.find(first);
+  if (found != blocks_.end()) return *found;
+  if (stop_requested() != 0) throw Error("stopped", "reconstruction stopped by a signal");
+  const std::int64_t count = std::min(block_rows_, scan_.rows() - first);
+  const auto made = blocks_.emplace(first, reconstructed(first, count)).first;
+  progress_.update(first + count);
+  return *made;
+}
+
+at::Tensor ReconstructedSlices::reconstructed(std::int64_t first, std::int64_t count) {
+  const at::Tensor sinograms = completed(scan_.sinograms(first, count), first);
+  at::Tensor slices;
+  if (learned_) {
+    const at::Tensor metal = learned_->reads_metal() ? metal_mask(first, count) : at::Tensor();
+    slices = (*learned_)(
+        sinograms, metal, std::make_shared<const ScanGeometry>(scan_.geometry()), grid_);
+  } else if (config_.method == "fbp") {
+    slices = fbp(sinograms, scan_.geometry(), grid_, ramp_filter_from_text(config_.filter));
+  } else {
+    slices = iterated(sinograms, first);
+  }
+  return scan_.pixel_size_mm() ? slices : slices * kPerPixelFromPerCentimetre;
+}
+
+at::Tensor ReconstructedSlices::metal_mask(std::int64_t first, std::int64_t count) const {
+  const Region rows{{first, 0, 0}, {count, grid_.rows, grid_.columns}};
+  return read_region(config_.input.at("metal"), rows).data[0].ne(0).to(at::kFloat);
+}
+
+at::Tensor ReconstructedSlices::completed(const at::Tensor& sinograms, std::int64_t first) const {
+  if (config_.metal == "none") return sinograms;
+  const ScanGeometry& scan = scan_.geometry();
+  const at::Tensor trace =
+      metal_trace(metal_mask(first, sinograms.size(0)), scan, sinograms.size(-1), grid_);
+  at::Tensor interpolated = interpolate_trace(sinograms, trace);
+  if (config_.metal == "li") return interpolated;
+  const double unit = scan_.pixel_size_mm() ? 1.0 : kPerPixelFromPerCentimetre;
+  const at::Tensor prior =
+      nmar_prior(fbp(interpolated, scan, grid_), PriorTissues::of_water(config_.water / unit));
+  return nmar(sinograms, trace, prior, scan, grid_);
+}
+
+at::Tensor ReconstructedSlices::iterated(const at::Tensor& sinograms, std::int64_t first) {
+  IterativeOptions options;
+  options.iterations = static_cast<int>(config_.iterations);
+  options.stop_residual = config_.stop_residual;
+  options.non_negative = config_.non_negative;
+  options.tv_weight = config_.tv_weight;
+  options.progress = [&](int iteration, double residual) {
+    progress_.update(first, fmt::format("iteration {}, residual {:.3g}", iteration, residual));
+    return stop_requested() == 0;
+  };
+  const auto method = config_.method == "sirt" ? sirt : tv;
+  const at::Tensor slices = method(sinograms, scan_.geometry(), grid_, options).image;
+  if (stop_requested() != 0) throw Error("stopped", "reconstruction stopped by a signal");
+  return slices;
+}
+
+}  // namespace triptych::app

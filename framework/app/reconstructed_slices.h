@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "framework/app/learned_reconstruction.h"
+#include "framework/app/reconstruct_config.h"
+#include "framework/app/scan_preparation.h"
+#include "framework/core/progress.h"
+#include "framework/image/geometry.h"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <ATen/core/Tensor.h>
+
+namespace triptych::app {
+
+/// Slices of a scan, made a block of rows at a time as they are asked for in order.
+class ReconstructedSlices {
+ public:
+  /// Throws geometry_error when the mask of the metal has not the size of the slices, usage_error
+  /// when a trained head needs one that is not given.
+  ReconstructedSlices(const ReconstructConfig& config, PreparedScan& scan);
+
+  const SliceGrid& grid() const { return grid_; }
+  /// Voxels [d, h, w] in 1/cm, or in 1/pixel where the pixel size is unknown.
+  at::Tensor read(const Region& region);
+
+ private:
+  std::int64_t rows_in(std::int64_t memory) const;
+  /// The block that holds a row, made now if it is not there; blocks begin at multiples of their
+  /// size.
+  const std::pair<const std::int64_t, at::Tensor>& block_with(std::int64_t row);
+  at::Tensor reconstructed(std::int64_t first, std::int64_t count);
+  at::Tensor metal_mask(std::int64_t first, std::int64_t count) const;
+  /// The projections with what config_.metal makes of those behind metal.
+  at::Tensor completed(const at::Tensor& sinograms, std::int64_t first) const;
+  at::Tensor iterated(const at::Tensor& sinograms, std::int64_t first);
+
+  const ReconstructConfig& config_;
+  PreparedScan& scan_;
+  SliceGrid grid_;
+  std::optional<LearnedReconstruction> learned_;
+  std::int64_t block_rows_;
+  Progress progress_;
+  std::map<std::int64_t, at::Tensor> blocks_;  ///< by first row
+};
+
+}  // namespace triptych::app

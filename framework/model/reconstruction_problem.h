@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "framework/config/rules.h"
+#include "framework/data/batch.h"
+#include "framework/model/head.h"
+#include "framework/ops/projector.h"
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace triptych {
+
+/// A projector, and the sums of its rows and columns that make one step length fit every scan.
+struct ScanOperators {
+  ScanGeometry scan;
+  SliceGrid grid;
+  std::int64_t columns = 0;
+  std::shared_ptr<const LinearOperator> projector;
+  at::Tensor inverse_row_sums;     ///< [A, W], 1/cm; 0 where a ray misses the grid
+  at::Tensor inverse_column_sums;  ///< [H, W], 1/cm; 0 where no ray passes
+  double mean_chord_cm = 0.0;      ///< mean length of the rays within the grid
+};
+
+/// The operators of the scans met last, since rays take a while to compute. Safe to share between
+/// threads.
+class ScanOperatorCache {
+ public:
+  std::shared_ptr<const ScanOperators> get(const ScanGeometry& scan,
+                                           std::int64_t columns,
+                                           const SliceGrid& grid,
+                                           c10::Device device);
+
+ private:
+  static constexpr std::size_t kKept = 4;
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<const ScanOperators>> kept_;  ///< last used last
+};
+
+/// What a learned reconstruction does with projections behind metal.
+struct MetalSetup {
+  std::string completion = "none";
+  double water = 0.2;
+
+  void visit(auto& field) {
+    field("completion",
+          completion,
+          "what the reconstruction starts from where rays pass the metal of role `metal`: li or "
+          "nmar; none = there is no metal",
+          config::OneOf{"none", "li", "nmar"});
+    field("water",
+          water,
+          "value of water in the slices (1/cm for raw scans), for nmar",
+          config::Above{0.0});
+  }
+  bool any() const { return completion != "none"; }
+  /// Roles that a head with this setup reads: `projections`, and with metal its mask.
+  std::vector<std::string> roles() const;
+};
+
+/// The scans of a batch as a learned reconstruction sees them: role `projections` [N, 1, D, A, W],
+/// to reconstruct on its geometry, and role `metal` (labels, 1 = metal) [N, 1, D, H, W].
+///
+/// Every item is divided by its own mean attenuation, mean line integral over mean chord, so that a
+/// network meets values of one order whatever their unit (1/cm, 1/pixel, grey values), and what is
+/// computed is equivariant to that unit. Images are [N, C, D, H, W] and projections [N, C, D, A,
+/// W]; every operation is differentiable. Scans of one batch may differ in geometry.
+class ReconstructionProblem {
+ public:
+  /// Throws data_error when the role `projections` does not hold projections of one channel, and
+  /// shape_error for a metal mask of another size.
+  ReconstructionProblem(const Batch& batch, const MetalSetup& metal, ScanOperatorCache& cache);
+
+  const at::Tensor& measured() const { return measured_; }
+  /// Measured, and where rays pass metal as MetalSetup::completion says.
+  const at::Tensor& completed() const { return completed_; }
+  /// 0 where a ray passes metal, 1 elsewhere; undefined without metal.
+  const at::Tensor& trust() const { return trust_; }
+
+  at::Tensor project(const at::Tensor& image) const;
+  at::Tensor back_project(const at::Tensor& projections) const;
+  /// Filtered back projection with the plain ramp.
+  at::Tensor fbp(const at::Tensor& projections) const;
+  /// C A' R p with the inverse row and column sums of A: a residual as a step in the image (sirt).
+  at::Tensor step(const at::Tensor& projections) const;
+  /// A x - measured, zero where rays pass metal.
+  at::Tensor residual(const at::Tensor& image) const;
+  /// A x - measured where rays pass metal, zero elsewhere.
+  at::Tensor residual_behind_metal(const at::Tensor& image) const;
+  /// Measured, completed over the metal by NMAR with `prior` [N, 1, D, H, W].
+  at::Tensor completed_with(const at::Tensor& prior) const;
+  /// Projections as multiples of the mean chord, so that they are of the order of the image.
+  at::Tensor per_chord(const at::Tensor& projections) const;
+
+  /// The image in the unit of the measurement.
+  at::Tensor in_own_unit(const at::Tensor& image) const { return image * scale_; }
+  /// An image in the unit of the measurement, divided as the projections are.
+  at::Tensor scaled(const at::Tensor& image) const { return image / scale_; }
+
+ private:
+  at::Tensor by_scan(
+      const at::Tensor& x,
+      const std::function<at::Tensor(const ScanOperators&, const at::Tensor&)>& apply) const;
+  void complete(const at::Tensor& metal, const MetalSetup& setup);
+
+  std::vector<std::shared_ptr<const ScanOperators>> scans_;  ///< one, or one an item
+  at::Tensor scale_;                                         ///< [N, 1, 1, 1, 1]
+  at::Tensor measured_, completed_, trust_;
+};
+
+/// The shared network's finest features [N, C, D, H, W] of an image that a head made itself, which
+/// may have any size: it is continued by its edges to what the network takes, and the features are
+/// cut back.
+at::Tensor finest_features(HeadInputs& inputs,
+                           const at::Tensor& image,
+                           const std::string& modality,
+                           const PyramidSpec& pyramid);
+
+}  // namespace triptych

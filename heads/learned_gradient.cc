@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/core/nn.h"
+#include "framework/core/torch_compat.h"
+#include "framework/model/head.h"
+#include "framework/model/reconstruction_problem.h"
+#include "framework/model/update_network.h"
+
+namespace triptych {
+namespace {
+
+/// Learned gradient descent (Adler and Oktem 2017, Inverse Problems 33:124007): from the filtered
+/// back projection on, every iteration looks at the image, at the direction in which it would agree
+/// better with the measurement, and at a memory, and adds what a network makes of them.
+///
+/// Role `projections` [N, 1, D, A, W] -> [N, 1, D, H, W] on the projections' grid, in 1/cm or the
+/// unit that the projections imply. With metal (role `metal`), rays through it do not count.
+class LearnedGradientHead final : public Head {
+ public:
+  struct Config {
+    std::int64_t iterations = 6;
+    std::string direction = "filtered";
+    std::string network = "convolutions";
+    std::int64_t width = 32;
+    std::int64_t memory = 4;
+    bool shared_weights = false;
+    MetalSetup metal;
+
+    void visit(auto& field) {
+      field("iterations", iterations, "learned steps", config::Between{1, 50});
+      field("direction",
+            direction,
+            "what the residual of the projections becomes: filtered = filtered back projection, "
+            "gradient = back projection over the row and column sums",
+            config::OneOf{"filtered", "gradient"});
+      field("network",
+            network,
+            "convolutions = three small ones of the head's own; backbone = the shared network, in "
+            "every iteration (modality `iterate` of two channels, without memory)",
+            config::OneOf{"convolutions", "backbone"});
+      field("width", width, "channels of the convolutions", config::AtLeast{1});
+      field("memory",
+            memory,
+            "channels that pass from one iteration to the next",
+            config::Between{0, 64});
+      field("shared_weights", shared_weights, "every iteration uses the same convolutions");
+      field("metal", metal, "projections behind metal");
+    }
+  };
+
+  LearnedGradientHead(const Config& config, const PyramidSpec& in) : config_(config), pyramid_(in) {
+    if (uses_backbone()) {
+      correction_ = register_module(
+          "correction", torch::nn::Conv3d(torch::nn::Conv3dOptions(in.level(0).channels, 1, 1)));
+      torch::nn::init::zeros_(correction_->weight);
+      torch::nn::init::zeros_(correction_->bias);
+      return;
+    }
+    for (std::int64_t i = 0; i < (config.shared_weights ? 1 : config.iterations); ++i) {
+      steps_.push_back(register_module(
+          "step_" + std::to_string(i),
+          std::make_shared<UpdateNetwork>(2 + config.memory, config.width, 1 + config.memory)));
+    }
+  }
+
+  Prediction forward(HeadInputs& inputs) override {
+    const c10::Device device = inputs.batch().at("projections").data.device();
+    const FullPrecision full(device);
+    const ReconstructionProblem problem(inputs.batch(), config_.metal, cache_);
+    at::Tensor image = problem.fbp(problem.completed());
+    std::vector<std::int64_t> shape = image.sizes().vec();
+    shape[1] = config_.memory;
+    at::Tensor memory = torch::zeros(shape, image.options());
+    for (std::int64_t i = 0; i < config_.iterations; ++i) {
+      const at::Tensor residual = problem.residual(image);
+      const at::Tensor direction =
+          config_.direction == "filtered" ? problem.fbp(residual) : problem.step(residual);
+      if (uses_backbone()) {
+        const at::Tensor seen = torch::cat({image, direction}, 1);
+        image = image + correction_(finest_features(inputs, seen, "iterate", pyramid_));
+        continue;
+      }
+      UpdateNetwork& step = *steps_[config_.shared_weights ? 0 : static_cast<std::size_t>(i)];
+      const at::Tensor update = step.forward(torch::cat({image, direction, memory}, 1));
+      image = image + update.narrow(1, 0, 1);
+      memory = torch::relu(update.narrow(1, 1, config_.memory));
+    }
+    return Prediction::intensity(problem.in_own_unit(image));
+  }
+  std::int64_t out_channels() const override { return 1; }
+  std::vector<std::string> roles() const override { return config_.metal.roles(); }
+  std::map<std::string, std::int64_t> encodes() const override {
+    if (uses_backbone()) return {{"iterate", 2}};
+    return {};
+  }
+
+ private:
+  bool uses_backbone() const { return config_.network == "backbone"; }
+
+  Config config_;
+  PyramidSpec pyramid_;
+  torch::nn::Conv3d correction_{nullptr};
+  std::vector<std::shared_ptr<UpdateNetwork>> steps_;
+  ScanOperatorCache cache_;
+};
+
+}  // namespace
+TRIPTYCH_REGISTER_HEAD("learned_gradient", LearnedGradientHead)
+}  // namespace triptych

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// The transforms that make projections: ct_scan and noise2inverse.
+#include "framework/core/error.h"
+#include "framework/data/transform.h"
+#include "framework/ops/filtered_back_projection.h"
+
+#include "tests/support/reconstruction_batch.h"
+#include "tests/support/tensor_matchers.h"
+
+#include <cmath>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace triptych {
+namespace {
+
+using testing::error_message;
+using ::testing::HasSubstr;
+
+Sample sample_of_discs(const std::vector<std::string>& names) {
+  Sample sample;
+  sample.id = "disc";
+  for (const std::string& name : names) {
+    Entry& entry = sample.entries[name];
+    entry.data = testing::disc_with_metal(false)[0];
+    entry.geometry.shape = {1, 32, 32};
+    entry.modality = "ct";
+  }
+  return sample;
+}
+
+void apply(const std::string& transform, Sample& sample, std::uint64_t seed = 1) {
+  const auto made =
+      TransformRegistry::instance().create(config::parse_yaml(transform, "transform.yaml"));
+  RandomStream random(seed);
+  made->apply(sample, made->draw(sample, random));
+}
+
+TEST(CtScanTransform, GivesProjectionsOfTheGreyValues) {
+  Sample sample = sample_of_discs({"projections", "clean"});
+  apply(
+      "{name: ct_scan, entries: [projections], output: projections, per_cm: 0.5, views: [40, 40]}",
+      sample);
+  const Entry& entry = sample.at("projections");
+  EXPECT_EQ(entry.kind, EntryKind::kProjections);
+  ASSERT_NE(entry.scan, nullptr);
+  EXPECT_EQ(entry.data.size(2), 40);
+  const at::Tensor image = fbp(entry.data, *entry.scan, slice_grid_of(entry.geometry));
+  EXPECT_NEAR(image[0][0][20][16].item<double>(), 0.2, 0.02);
+  EXPECT_EQ(sample.at("clean").kind, EntryKind::kIntensity);
+}
+
+TEST(CtScanTransform, WritesTheMaskOfTheMetalItPutIn) {
+  Sample sample = sample_of_discs({"projections", "metal"});
+  const std::string transform =
+      "{name: ct_scan, entries: [projections], output: projections, metal_output: [metal], "
+      "metal_count: [2, 2], metal_radius_mm: [1.5, 2.0], pixel_mm: 0.5}";
+  apply(transform, sample);
+  const Entry& metal = sample.at("metal");
+  EXPECT_EQ(metal.kind, EntryKind::kLabel);
+  EXPECT_EQ(metal.geometry.spacing[0], 0.5);
+  const double pixels = metal.data.sum().item<double>();
+  // Two discs of 3 to 4 pixels radius, which may overlap or stick out.
+  EXPECT_GT(pixels, 14.0);
+  EXPECT_LE(pixels, 2.0 * M_PI * 4.5 * 4.5);
+  Sample none = sample_of_discs({"projections", "metal"});
+  apply("{name: ct_scan, entries: [projections], metal_output: [metal]}", none);
+  EXPECT_EQ(none.at("metal").data.sum().item<std::int64_t>(), 0);
+}
+
+TEST(CtScanTransform, ChecksItsKeys) {
+  const auto problem = [](const std::string& keys) {
+    return error_message("schema", [&] {
+      TransformRegistry::instance().create(
+          config::parse_yaml("{name: ct_scan, " + keys + "}", "transform.yaml"));
+    });
+  };
+  EXPECT_THAT(problem("beam: fan_flat"), HasSubstr("source_to_axis_mm"));
+  EXPECT_THAT(problem("output: projections, air: -1000.0"), HasSubstr("expects 0"));
+  EXPECT_THAT(problem("axis_shift: [2.0, 1.0]"), HasSubstr("lo <= hi"));
+}
+
+TEST(Noise2InverseTransform, PartsTheViewsWithoutOverlap) {
+  Sample sample = sample_of_discs({"projections", "noisy"});
+  apply("{name: ct_scan, entries: [projections, noisy], output: projections, views: [31, 31]}",
+        sample);
+  const Entry whole = sample.at("projections");
+  apply("{name: noise2inverse, splits: 3}", sample, 7);
+  const Entry& input = sample.at("projections");
+  const Entry& target = sample.at("noisy");
+  EXPECT_EQ(input.data.size(2), 20);
+  EXPECT_EQ(input.scan->angles_rad.size(), 20U);
+  EXPECT_EQ(target.kind, EntryKind::kIntensity);
+  // The target is the reconstruction of those views that the input lacks.
+  ScanGeometry rest = *whole.scan;
+  std::vector<std::int64_t> views;
+  rest.angles_rad.clear();
+  for (std::size_t view = 0; view < 30; ++view) {
+    const double angle = whole.scan->angles_rad[view];
+    const auto& used = input.scan->angles_rad;
+    if (std::find(used.begin(), used.end(), angle) != used.end()) continue;
+    rest.angles_rad.push_back(angle);
+    views.push_back(static_cast<std::int64_t>(view));
+  }
+  ASSERT_EQ(views.size(), 10U);
+  const at::Tensor expected = fbp(whole.data.index_select(2, at::tensor(views, at::kLong)),
+                                  rest,
+                                  slice_grid_of(whole.geometry));
+  EXPECT_TRUE(testing::near(target.data, expected, 1e-6));
+}
+
+TEST(Noise2InverseTransform, RefusesImagesAndTooFewViews) {
+  Sample images = sample_of_discs({"projections", "noisy"});
+  EXPECT_THAT(error_message("data", [&] { apply("{name: noise2inverse}", images); }),
+              HasSubstr("expected projections of at least 6 views"));
+}
+
+}  // namespace
+}  // namespace triptych
