@@ -11,11 +11,11 @@ namespace {
 /// Learned primal-dual reconstruction (Adler and Oktem 2018, IEEE Trans. Med. Imaging 37:1322): a
 /// network in the projections and one in the image take turns, with A and its adjoint between them.
 ///
-/// The image starts as the filtered back projection; projections are multiples of the mean chord
-/// and the adjoint is divided by the row and column sums, so that all are of one order. Role
-/// `projections` [N, 1, D, A, W] -> [N, 1, D, H, W] on the projections' grid, in 1/cm or the unit
-/// that the projections imply. With metal (role `metal`), the dual networks see the completed
-/// projections and where they are.
+/// The image starts as the filtered back projection; projections are multiples of the typical
+/// line integral and the adjoint is divided by the row and column sums, so that all are of one
+/// order. Role `projections` [N, 1, D, A, W] -> [N, 1, D, H, W] on the projections' grid, in 1/cm
+/// or the unit that the projections imply. With metal (role `metal`), the dual networks see the
+/// completed projections and where they are.
 class LearnedPrimalDualHead final : public Head {
  public:
   struct Config {
@@ -53,15 +53,15 @@ class LearnedPrimalDualHead final : public Head {
     const FullPrecision full(inputs.batch().at("projections").data.device());
     const ReconstructionProblem problem(inputs.batch(), config_.metal, cache_);
     const at::Tensor start = problem.fbp(problem.completed());
-    at::Tensor measured = problem.per_chord(problem.completed());
+    at::Tensor measured = problem.relative(problem.completed());
     at::Tensor dual = torch::zeros_like(measured).repeat({1, config_.dual, 1, 1, 1});
     if (problem.trust().defined()) measured = torch::cat({measured, problem.trust()}, 1);
     at::Tensor primal = start.repeat({1, config_.primal, 1, 1, 1});
     for (std::int64_t i = 0; i < config_.iterations; ++i) {
       const std::size_t own = config_.shared_weights ? 0 : static_cast<std::size_t>(i);
-      const at::Tensor seen = problem.per_chord(problem.project(primal.narrow(1, 1, 1)));
+      const at::Tensor seen = problem.relative(problem.project(primal.narrow(1, 1, 1)));
       dual = dual + dual_[own]->forward(torch::cat({dual, seen, measured}, 1));
-      const at::Tensor back = problem.step(in_line_integrals(problem, dual.narrow(1, 0, 1)));
+      const at::Tensor back = problem.step(problem.absolute(dual.narrow(1, 0, 1)));
       primal = primal + primal_[own]->forward(torch::cat({primal, back}, 1));
     }
     return Prediction::intensity(problem.in_own_unit(primal.narrow(1, 0, 1)));
@@ -70,11 +70,6 @@ class LearnedPrimalDualHead final : public Head {
   std::vector<std::string> roles() const override { return config_.metal.roles(); }
 
  private:
-  /// The inverse of per_chord.
-  static at::Tensor in_line_integrals(const ReconstructionProblem& problem, const at::Tensor& x) {
-    return x / problem.per_chord(torch::ones_like(x));
-  }
-
   Config config_;
   std::vector<std::shared_ptr<UpdateNetwork>> dual_, primal_;
   ScanOperatorCache cache_;

@@ -8,8 +8,8 @@ namespace triptych {
 namespace {
 
 /// Reconstruction beside metal: the shared network makes a prior image, normalised interpolation
-/// (NMAR) completes the projections with it, and the network corrects the result; several rounds
-/// with the same weights (after Zhang and Yu 2018, IEEE Trans. Med. Imaging 37:1370, there with one
+/// (NMAR) completes the projections with it, and they are reconstructed; several rounds with the
+/// same weights (after Zhang and Yu 2018, IEEE Trans. Med. Imaging 37:1370, there with one
 /// round and a separate network).
 ///
 /// Roles `projections` [N, 1, D, A, W] and `metal` -> [N, 1, D, H, W] on the projections' grid, in
@@ -19,11 +19,16 @@ class MetalPriorHead final : public Head {
  public:
   struct Config {
     std::int64_t rounds = 1;
+    bool corrects = false;
     MetalSetup metal{"nmar"};
 
     void visit(auto& field) {
       field(
           "rounds", rounds, "times that a prior completes the projections", config::Between{1, 10});
+      field("corrects",
+            corrects,
+            "the network also corrects the last reconstruction, and with it what has nothing to do "
+            "with metal");
       field("metal", metal, "projections behind metal");
     }
     void validate(config::Problems& problems) const {
@@ -32,10 +37,9 @@ class MetalPriorHead final : public Head {
   };
 
   MetalPriorHead(const Config& config, const PyramidSpec& in)
-      : config_(config),
-        pyramid_(in),
-        prior_(register_module("prior", correction(in))),
-        last_(register_module("last", correction(in))) {}
+      : config_(config), pyramid_(in), prior_(register_module("prior", correction(in))) {
+    if (config.corrects) last_ = register_module("last", correction(in));
+  }
 
   Prediction forward(HeadInputs& inputs) override {
     const FullPrecision full(inputs.batch().at("projections").data.device());
@@ -48,7 +52,8 @@ class MetalPriorHead final : public Head {
     };
     for (std::int64_t round = 0; round < config_.rounds; ++round)
       image = problem.fbp(problem.completed_with(corrected(prior_)));
-    return Prediction::intensity(problem.in_own_unit(corrected(last_)));
+    if (config_.corrects) image = corrected(last_);
+    return Prediction::intensity(problem.in_own_unit(image));
   }
   std::int64_t out_channels() const override { return 1; }
   std::vector<std::string> roles() const override { return config_.metal.roles(); }
@@ -65,7 +70,7 @@ class MetalPriorHead final : public Head {
 
   Config config_;
   PyramidSpec pyramid_;
-  torch::nn::Conv3d prior_, last_;
+  torch::nn::Conv3d prior_, last_{nullptr};
   ScanOperatorCache cache_;
 };
 

@@ -138,9 +138,9 @@ class EnhancementMetrics final : public MetricAccumulator {
 /// which under `l2` has the same minimum. Metrics compare with `clean` wherever an item has it. The
 /// labels of the optional role `mask` (by itself the role `metal`) part them into inside
 /// (`mask_classes`, e.g. metal) and outside. Losses leave out the metal. `consistency_weight` adds
-/// the mean squared difference between the prediction's projections and the measured ones, per mean
-/// chord and mean attenuation, as the term `sinogram`. All grey values are those that the data set
-/// gives.
+/// the mean squared difference between the prediction's projections and the measured ones, relative
+/// to the typical line integral, as the term `sinogram`. All grey values are those that the data
+/// set gives.
 class EnhancementTask final : public Task {
  public:
   struct Config {
@@ -248,7 +248,7 @@ class EnhancementTask final : public Task {
   at::Tensor inconsistency(const Prediction& prediction, const Batch& batch) const {
     const MetalSetup metal{batch.has("metal") ? "li" : "none"};
     const ReconstructionProblem problem(batch, metal, operators_);
-    return problem.per_chord(problem.residual(problem.scaled(prediction.value))).square().mean();
+    return problem.relative(problem.residual(problem.scaled(prediction.value))).square().mean();
   }
 
   std::string target_role() const { return config_.roles.contains("clean") ? "clean" : "noisy"; }

@@ -12,6 +12,7 @@ namespace triptych {
 namespace {
 
 constexpr double kLeastChordCm = 1e-6;
+constexpr double kCmPerMm = 0.1;
 
 bool operator==(const SliceGrid& a, const SliceGrid& b) {
   return a.rows == b.rows && a.columns == b.columns && a.row_spacing_mm == b.row_spacing_mm &&
@@ -38,7 +39,9 @@ std::shared_ptr<const ScanOperators> make_operators(const ScanGeometry& scan,
   const auto options = torch::dtype(torch::kFloat).device(device);
   const at::Tensor rows =
       made->projector->apply(torch::ones({1, grid.rows, grid.columns}, options));
-  made->mean_chord_cm = std::max(rows.mean().item<double>(), kLeastChordCm);
+  const bool fan = scan.beam != ScanGeometry::Beam::kParallel;
+  const double at_axis = fan ? scan.source_to_axis_mm / scan.source_to_detector_mm : 1.0;
+  made->column_cm = kCmPerMm * scan.column_spacing_mm * at_axis;
   made->inverse_row_sums = inverse_or_zero(rows.squeeze(0));
   made->inverse_column_sums = inverse_or_zero(
       made->projector->apply_adjoint(torch::ones({1, angles, columns}, options)).squeeze(0));
@@ -102,15 +105,21 @@ ReconstructionProblem::ReconstructionProblem(const Batch& batch,
   completed_ = entry.data.to(torch::kFloat);
   measured_ = completed_;
   if (metal.any()) complete(batch.at("metal").data, metal);
-  const at::Tensor chord = torch::tensor([&] {
-    std::vector<double> chords;
-    for (const auto& scan : scans_) chords.push_back(scan->mean_chord_cm);
-    return chords;
-  }());
-  const at::Tensor mean = completed_.mean({1, 2, 3, 4}, /*keepdim=*/true).abs().clamp_min(1e-12);
-  scale_ = mean / chord.view({-1, 1, 1, 1, 1}).to(mean.options());
+  measure_scale();
   measured_ = measured_ / scale_;
   completed_ = completed_ / scale_;
+}
+
+void ReconstructionProblem::measure_scale() {
+  std::vector<double> widths;
+  for (const auto& scan : scans_) widths.push_back(scan->column_cm);
+  const at::Tensor column = torch::tensor(widths, completed_.options()).view({-1, 1, 1, 1, 1});
+  const auto sum = [&](const at::Tensor& x) {
+    return (x.sum(4, true).mean({1, 2, 3}, true) * column).abs().clamp_min(1e-20);
+  };
+  const at::Tensor first = sum(completed_), second = sum(completed_.square());
+  scale_ = second.square() / first.pow(3);
+  line_ = first.square() / second;
 }
 
 at::Tensor ReconstructionProblem::by_scan(
@@ -184,12 +193,6 @@ at::Tensor ReconstructionProblem::completed_with(const at::Tensor& prior) const 
         nmar(part(own_measured), part(trace), part(own_prior), scans_[i]->scan, scans_[i]->grid));
   }
   return torch::cat(parts) / scale_;
-}
-
-at::Tensor ReconstructionProblem::per_chord(const at::Tensor& projections) const {
-  return by_scan(projections, [](const ScanOperators& scan, const at::Tensor& part) {
-    return part / scan.mean_chord_cm;
-  });
 }
 
 at::Tensor finest_features(HeadInputs& inputs,

@@ -24,7 +24,7 @@ struct ScanOperators {
   std::shared_ptr<const LinearOperator> projector;
   at::Tensor inverse_row_sums;     ///< [A, W], 1/cm; 0 where a ray misses the grid
   at::Tensor inverse_column_sums;  ///< [H, W], 1/cm; 0 where no ray passes
-  double mean_chord_cm = 0.0;      ///< mean length of the rays within the grid
+  double column_cm = 0.0;          ///< width of a detector column at the rotation axis
 };
 
 /// The operators of the scans met last, since rays take a while to compute. Safe to share between
@@ -66,10 +66,13 @@ struct MetalSetup {
 /// The scans of a batch as a learned reconstruction sees them: role `projections` [N, 1, D, A, W],
 /// to reconstruct on its geometry, and role `metal` (labels, 1 = metal) [N, 1, D, H, W].
 ///
-/// Every item is divided by its own mean attenuation, mean line integral over mean chord, so that a
-/// network meets values of one order whatever their unit (1/cm, 1/pixel, grey values), and what is
-/// computed is equivariant to that unit. Images are [N, C, D, H, W] and projections [N, C, D, A,
-/// W]; every operation is differentiable. Scans of one batch may differ in geometry.
+/// Every item is divided by its own typical attenuation s = P2^2 / P1^3 and its projections are
+/// measured in typical line integrals P2 / P1, with P1 and P2 the sums of the line integrals and of
+/// their squares over the columns, in cm, averaged over the views: 0.92 times its attenuation for a
+/// disc. A network then meets values of one order whatever their unit (1/cm, 1/pixel, grey values)
+/// and however much air surrounds the object, and what is computed is equivariant to that unit.
+/// Images are [N, C, D, H, W] and projections [N, C, D, A, W]; every operation is differentiable.
+/// Scans of one batch may differ in geometry.
 class ReconstructionProblem {
  public:
   /// Throws data_error when the role `projections` does not hold projections of one channel, and
@@ -94,8 +97,10 @@ class ReconstructionProblem {
   at::Tensor residual_behind_metal(const at::Tensor& image) const;
   /// Measured, completed over the metal by NMAR with `prior` [N, 1, D, H, W].
   at::Tensor completed_with(const at::Tensor& prior) const;
-  /// Projections as multiples of the mean chord, so that they are of the order of the image.
-  at::Tensor per_chord(const at::Tensor& projections) const;
+  /// Projections as multiples of the typical line integral.
+  at::Tensor relative(const at::Tensor& projections) const { return projections / line_; }
+  /// The inverse of relative().
+  at::Tensor absolute(const at::Tensor& projections) const { return projections * line_; }
 
   /// The image in the unit of the measurement.
   at::Tensor in_own_unit(const at::Tensor& image) const { return image * scale_; }
@@ -106,10 +111,12 @@ class ReconstructionProblem {
   at::Tensor by_scan(
       const at::Tensor& x,
       const std::function<at::Tensor(const ScanOperators&, const at::Tensor&)>& apply) const;
+  void measure_scale();
   void complete(const at::Tensor& metal, const MetalSetup& setup);
 
   std::vector<std::shared_ptr<const ScanOperators>> scans_;  ///< one, or one an item
-  at::Tensor scale_;                                         ///< [N, 1, 1, 1, 1]
+  at::Tensor scale_;  ///< typical attenuation [N, 1, 1, 1, 1]
+  at::Tensor line_;   ///< typical line integral over scale_, [N, 1, 1, 1, 1]
   at::Tensor measured_, completed_, trust_;
 };
 

@@ -68,7 +68,7 @@ class TransformContract : public ::testing::TestWithParam<std::string> {
     }
     return TransformRegistry::instance().create(node);
   }
-  static bool wants_projections() { return GetParam() == "noise2inverse"; }
+  static bool wants_projections() { return GetParam() == "split_views"; }
   static Sample fitting_sample() {
     return wants_projections() ? sample_of_projections() : sample_of_all_kinds();
   }

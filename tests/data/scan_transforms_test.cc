@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The transforms that make projections: ct_scan and noise2inverse.
+// The transforms that make projections: ct_scan and split_views.
 #include "framework/core/error.h"
 #include "framework/data/transform.h"
 #include "framework/ops/filtered_back_projection.h"
@@ -81,38 +81,55 @@ TEST(CtScanTransform, ChecksItsKeys) {
   EXPECT_THAT(problem("axis_shift: [2.0, 1.0]"), HasSubstr("lo <= hi"));
 }
 
-TEST(Noise2InverseTransform, PartsTheViewsWithoutOverlap) {
+/// The views of `whole`, of the first `used`, whose angle is or is not among those of `part`.
+at::Tensor image_of_views(const Entry& whole, std::size_t used, const ScanGeometry& part, bool in) {
+  ScanGeometry scan = *whole.scan;
+  std::vector<std::int64_t> views;
+  scan.angles_rad.clear();
+  for (std::size_t view = 0; view < used; ++view) {
+    const double angle = whole.scan->angles_rad[view];
+    const auto& angles = part.angles_rad;
+    if ((std::find(angles.begin(), angles.end(), angle) != angles.end()) != in) continue;
+    scan.angles_rad.push_back(angle);
+    views.push_back(static_cast<std::int64_t>(view));
+  }
+  return fbp(whole.data.index_select(2, at::tensor(views, at::kLong)),
+             scan,
+             slice_grid_of(whole.geometry));
+}
+
+Sample scanned_sample() {
   Sample sample = sample_of_discs({"projections", "noisy"});
-  apply("{name: ct_scan, entries: [projections, noisy], output: projections, views: [31, 31]}",
-        sample);
+  apply("{name: ct_scan, entries: [projections], output: projections, views: [31, 31]}", sample);
+  return sample;
+}
+
+TEST(SplitViewsTransform, ComparesWithTheViewsThatTheNetworkDoesNotSee) {
+  Sample sample = scanned_sample();
   const Entry whole = sample.at("projections");
-  apply("{name: noise2inverse, splits: 3}", sample, 7);
+  apply("{name: split_views}", sample, 7);
   const Entry& input = sample.at("projections");
   const Entry& target = sample.at("noisy");
   EXPECT_EQ(input.data.size(2), 20);
   EXPECT_EQ(input.scan->angles_rad.size(), 20U);
   EXPECT_EQ(target.kind, EntryKind::kIntensity);
-  // The target is the reconstruction of those views that the input lacks.
-  ScanGeometry rest = *whole.scan;
-  std::vector<std::int64_t> views;
-  rest.angles_rad.clear();
-  for (std::size_t view = 0; view < 30; ++view) {
-    const double angle = whole.scan->angles_rad[view];
-    const auto& used = input.scan->angles_rad;
-    if (std::find(used.begin(), used.end(), angle) != used.end()) continue;
-    rest.angles_rad.push_back(angle);
-    views.push_back(static_cast<std::int64_t>(view));
-  }
-  ASSERT_EQ(views.size(), 10U);
-  const at::Tensor expected = fbp(whole.data.index_select(2, at::tensor(views, at::kLong)),
-                                  rest,
-                                  slice_grid_of(whole.geometry));
-  EXPECT_TRUE(testing::near(target.data, expected, 1e-6));
+  EXPECT_TRUE(testing::near(target.data, image_of_views(whole, 30, *input.scan, false), 1e-6));
 }
 
-TEST(Noise2InverseTransform, RefusesImagesAndTooFewViews) {
+TEST(SplitViewsTransform, ComparesFewViewsWithAll) {
+  Sample sample = scanned_sample();
+  const Entry whole = sample.at("projections");
+  apply("{name: split_views, way: sparse, parts: 4}", sample);
+  const Entry& input = sample.at("projections");
+  EXPECT_EQ(input.data.size(2), 7);
+  EXPECT_EQ(input.scan->angles_rad[1], whole.scan->angles_rad[4]);
+  ScanGeometry all = *whole.scan;
+  EXPECT_TRUE(testing::near(sample.at("noisy").data, image_of_views(whole, 28, all, true), 1e-6));
+}
+
+TEST(SplitViewsTransform, RefusesImagesAndTooFewViews) {
   Sample images = sample_of_discs({"projections", "noisy"});
-  EXPECT_THAT(error_message("data", [&] { apply("{name: noise2inverse}", images); }),
+  EXPECT_THAT(error_message("data", [&] { apply("{name: split_views}", images); }),
               HasSubstr("expected projections of at least 6 views"));
 }
 

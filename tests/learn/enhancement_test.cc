@@ -149,7 +149,8 @@ TEST(EnhancementTask, NamesWrongRolesAndClasses) {
       Experiment::check(with(node, "tasks.halves.roles", more));
     });
   };
-  EXPECT_THAT(problem("{clean: clean}"), HasSubstr("expects an entry for one of the roles 'image' and 'projections'"));
+  EXPECT_THAT(problem("{clean: clean}"),
+              HasSubstr("expects an entry for one of the roles 'image' and 'projections'"));
   EXPECT_THAT(problem("{image: picture}"), HasSubstr("the role 'clean' or 'noisy'"));
   EXPECT_THAT(problem("{image: picture, clean: clean, masks: label}"),
               HasSubstr("got 'masks'; did you mean 'mask'?"));
@@ -330,8 +331,12 @@ TEST(EnhancementOfProjections, PenalisesWhatTheScannerDidNotMeasure) {
   EXPECT_NEAR(term(right).item<double>(), 0.0, 1e-9);
   const at::Tensor wrong = (right * 1.1).requires_grad_();
   const at::Tensor value = term(wrong);
-  // A tenth too much everywhere: 2 * 0.01 * mean of (p / mean p)^2, which is at least 1.
-  EXPECT_GT(value.item<double>(), 0.02);
+  // A tenth too much everywhere, relative to sum p^2 / sum p.
+  const at::Tensor p = batch.at("projections").data.to(at::kDouble);
+  const double typical = (p.square().sum() / p.sum()).item<double>();
+  EXPECT_NEAR(value.item<double>(),
+              2.0 * 0.01 * p.square().mean().item<double>() / (typical * typical),
+              1e-5);
   value.backward();
   EXPECT_GT(wrong.grad().sum().item<double>(), 0.0);
 }
