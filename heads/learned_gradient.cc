@@ -70,7 +70,9 @@ class LearnedGradientHead final : public Head {
     std::vector<std::int64_t> shape = image.sizes().vec();
     shape[1] = config_.memory;
     at::Tensor memory = torch::zeros(shape, image.options());
+    std::map<std::string, at::Tensor> iterates;
     for (std::int64_t i = 0; i < config_.iterations; ++i) {
+      if (i > 0) iterates["iterate_" + std::to_string(i)] = problem.in_own_unit(image);
       const at::Tensor residual = problem.residual(image);
       const at::Tensor direction =
           config_.direction == "filtered" ? problem.fbp(residual) : problem.step(residual);
@@ -84,7 +86,9 @@ class LearnedGradientHead final : public Head {
       image = image + update.narrow(1, 0, 1);
       memory = torch::relu(update.narrow(1, 1, config_.memory));
     }
-    return Prediction::intensity(problem.in_own_unit(image));
+    Prediction prediction = Prediction::intensity(problem.in_own_unit(image));
+    prediction.extra = std::move(iterates);
+    return prediction;
   }
   std::int64_t out_channels() const override { return 1; }
   std::vector<std::string> roles() const override { return config_.metal.roles(); }

@@ -13,8 +13,8 @@ namespace {
 /// round and a separate network).
 ///
 /// Roles `projections` [N, 1, D, A, W] and `metal` -> [N, 1, D, H, W] on the projections' grid, in
-/// 1/cm or the unit that the projections imply. Measured values outside the metal's shadow are
-/// never changed.
+/// 1/cm or the unit that the projections imply; the priors are the iterates. Measured values
+/// outside the metal's shadow are never changed.
 class MetalPriorHead final : public Head {
  public:
   struct Config {
@@ -50,10 +50,16 @@ class MetalPriorHead final : public Head {
       const at::Tensor seen = torch::cat({image, corrupted}, 1);
       return image + by(finest_features(inputs, seen, "reconstruction", pyramid_));
     };
-    for (std::int64_t round = 0; round < config_.rounds; ++round)
-      image = problem.fbp(problem.completed_with(corrected(prior_)));
+    std::map<std::string, at::Tensor> priors;
+    for (std::int64_t round = 0; round < config_.rounds; ++round) {
+      const at::Tensor prior = corrected(prior_);
+      priors["iterate_" + std::to_string(round)] = problem.in_own_unit(prior);
+      image = problem.fbp(problem.completed_with(prior));
+    }
     if (config_.corrects) image = corrected(last_);
-    return Prediction::intensity(problem.in_own_unit(image));
+    Prediction prediction = Prediction::intensity(problem.in_own_unit(image));
+    prediction.extra = std::move(priors);
+    return prediction;
   }
   std::int64_t out_channels() const override { return 1; }
   std::vector<std::string> roles() const override { return config_.metal.roles(); }

@@ -139,7 +139,8 @@ class EnhancementMetrics final : public MetricAccumulator {
 /// labels of the optional role `mask` (by itself the role `metal`) part them into inside
 /// (`mask_classes`, e.g. metal) and outside. Losses leave out the metal. `consistency_weight` adds
 /// the mean squared difference between the prediction's projections and the measured ones, relative
-/// to the typical line integral, as the term `sinogram`. All grey values are those that the data
+/// to the typical line integral, as the term `sinogram`; `iterates_weight` the losses of
+/// intermediate images, as `iterates` (deep supervision). All grey values are those that the data
 /// set gives.
 class EnhancementTask final : public Task {
  public:
@@ -149,6 +150,7 @@ class EnhancementTask final : public Task {
     std::vector<std::string> mask_classes;
     double data_range = 1.0;
     double consistency_weight = 0.0;
+    double iterates_weight = 0.0;
 
     void visit(auto& field) {
       field("losses",
@@ -168,6 +170,10 @@ class EnhancementTask final : public Task {
       field("consistency_weight",
             consistency_weight,
             "weight of the difference to the measured projections",
+            config::AtLeast{0.0});
+      field("iterates_weight",
+            iterates_weight,
+            "weight of the same losses on the mean of the head's iterates",
             config::AtLeast{0.0});
     }
     void validate(config::Problems& problems) const {
@@ -221,6 +227,7 @@ class EnhancementTask final : public Task {
         valid_part(prediction.value, target.valid), valid_part(target.data, target.valid), context);
     if (config_.consistency_weight > 0.0)
       terms.push_back({"sinogram", config_.consistency_weight * inconsistency(prediction, batch)});
+    if (config_.iterates_weight > 0.0) add_iterates(prediction, target, terms);
     return terms;
   }
 
@@ -244,6 +251,24 @@ class EnhancementTask final : public Task {
 
  private:
   bool reconstructs() const { return config_.roles.contains("projections"); }
+
+  /// Adds `iterates`: the losses of what the head calls iterate_*, metal included.
+  void add_iterates(const Prediction& prediction,
+                    const BatchEntry& target,
+                    std::vector<LossTerm>& terms) const {
+    std::vector<at::Tensor> losses;
+    double images = 0.0;
+    for (const auto& [name, image] : prediction.extra) {
+      if (!name.starts_with("iterate_")) continue;
+      images += 1.0;
+      for (const LossTerm& term : losses_(valid_part(image, target.valid),
+                                          valid_part(target.data, target.valid),
+                                          LossContext{}))
+        losses.push_back(term.value);
+    }
+    if (losses.empty()) return;
+    terms.push_back({"iterates", config_.iterates_weight / images * torch::stack(losses).sum()});
+  }
 
   at::Tensor inconsistency(const Prediction& prediction, const Batch& batch) const {
     const MetalSetup metal{batch.has("metal") ? "li" : "none"};

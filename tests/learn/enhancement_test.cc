@@ -341,6 +341,17 @@ TEST(EnhancementOfProjections, PenalisesWhatTheScannerDidNotMeasure) {
   EXPECT_GT(wrong.grad().sum().item<double>(), 0.0);
 }
 
+TEST(EnhancementOfProjections, ComparesTheIteratesWhereAsked) {
+  const Batch batch = scan_batch();
+  const at::Tensor clean = batch.at("clean").data;
+  Prediction prediction = Prediction::intensity(clean);
+  prediction.extra = {{"iterate_0", clean + 0.2}, {"iterate_1", clean + 0.4}, {"velocity", clean}};
+  EXPECT_EQ(reconstruction()->losses(prediction, batch).size(), 1U);
+  const auto terms = reconstruction(", iterates_weight: 0.5")->losses(prediction, batch);
+  EXPECT_EQ(terms.back().name, "iterates");
+  EXPECT_NEAR(terms.back().value.item<double>(), 0.5 * 0.3, 1e-5);
+}
+
 TEST(EnhancementOfProjections, SaysWhichRolesItExpects) {
   EXPECT_THAT(error_message("schema", [] { enhancement(", roles: {clean: b}"); }),
               HasSubstr("one of the roles 'image' and 'projections'"));
