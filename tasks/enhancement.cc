@@ -29,6 +29,14 @@ at::Tensor central_slices(const at::Tensor& image, std::int64_t depth) {
   return image.narrow(2, (image.size(2) - depth) / 2, depth);
 }
 
+/// An image on the grid of a prediction over the same field of view: trilinear where it is finer.
+at::Tensor on_grid_of(const at::Tensor& prediction, const at::Tensor& image) {
+  const bool same = image.sizes().slice(2) == prediction.sizes().slice(2);
+  return same ? image
+              : at::upsample_trilinear3d(
+                    image, prediction.sizes().slice(2), /*align_corners=*/false);
+}
+
 /// The part of [N, C, D, H, W] that holds data; nothing = all of it.
 at::Tensor valid_part(at::Tensor x, const std::optional<Region>& valid) {
   if (!valid) return x;
@@ -52,7 +60,8 @@ class EnhancementMetrics final : public MetricAccumulator {
     const bool masked = batch.has("mask") &&
                         static_cast<std::int64_t>(batch.at("mask").items.size()) == batch.size();
     measure(of_target(prediction.value),
-            of_target(central_slices(batch.at("image").data, prediction.value.size(2))),
+            of_target(on_grid_of(prediction.value,
+                                 central_slices(batch.at("image").data, prediction.value.size(2)))),
             valid_part(target.data, target.valid),
             masked ? of_target(batch.at("mask").data) : at::Tensor());
   }
@@ -63,7 +72,7 @@ class EnhancementMetrics final : public MetricAccumulator {
     const Entry* clean = reference.find("clean");
     const Entry* mask = reference.find("mask");
     measure(predicted.value,
-            reference.at("image").data.unsqueeze(0),
+            on_grid_of(predicted.value, reference.at("image").data.unsqueeze(0)),
             (clean != nullptr ? *clean : reference.at("noisy")).data.unsqueeze(0),
             mask != nullptr ? mask->data.unsqueeze(0) : at::Tensor());
   }

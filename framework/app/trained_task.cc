@@ -3,6 +3,7 @@
 
 #include "framework/core/error.h"
 #include "framework/core/suggest.h"
+#include "framework/data/finer_grid.h"
 
 namespace triptych::app {
 namespace {
@@ -84,6 +85,10 @@ VolumePredictor TrainedTask::predictor(const InferConfig& infer) const {
   return {volume_network(
               experiment->model(), key, inputs.front().modality, experiment->device(), activate),
           infer};
+}
+
+Geometry TrainedTask::prediction_grid(const Geometry& image) const {
+  return finer_grid(image, predictor().upsampling(image.shape));
 }
 
 PredictedVolume TrainedTask::predict(const std::map<std::string, InputImage>& images,

@@ -172,6 +172,7 @@ struct ExperimentTask {
   std::shared_ptr<Adversary> adversary =
       nullptr;  ///< null for a task without one, and outside training
   AdversarySetup adversary_setup = {};
+  Index3 upsampling = {1, 1, 1};  ///< of its head
 };
 
 /// Typed configuration plus what is built from it.

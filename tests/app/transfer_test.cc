@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+// Enhancement from the command line: weights of an earlier run, figures of quality, finer grids.
 #include "framework/core/file.h"
+#include "framework/image/io.h"
 
 #include "tests/app/program.h"
 
+#include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -59,6 +62,44 @@ TEST(Transfer, StartsEnhancementFromASegmentationRun) {
       tiny_enhancement("wider", {"backbone.width=6", "initialise=[{run: moved}]"}), folder);
   EXPECT_EQ(wider.code, 1);
   EXPECT_THAT(wider.err, HasSubstr("fits the model by name and shape"));
+}
+
+void write_scan(const fs::path& file) {
+  Volume volume{at::rand({1, 10, 24, 22}), {}, "labct", {}};
+  volume.geometry.shape = {10, 24, 22};
+  volume.geometry.spacing = {0.4, 0.4, 0.4};
+  volume.geometry.origin = {1.0, 2.0, 3.0};
+  write_volume(file.string(), volume);
+}
+
+TEST(Enhancement, PredictsAFinerGrid) {
+  const fs::path folder = testing::fresh_folder("finer");
+  const auto trained =
+      testing::run_program(tiny_enhancement("run",
+                                            {"tasks.restoration.head.upsample=[1,2,2]",
+                                             "tasks.restoration.roles={image: labct, "
+                                             "clean: srct_clean, mask: label}",
+                                             "trainer.overlays=1"}),
+                           folder);
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  write_scan(folder / "scan.mha");
+  const std::vector<std::string> words = {
+      "predict", "run=run", "input.image=scan.mha", "output=out.mha"};
+  const auto refused = testing::run_program(words, folder);
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("infer.planes: the task predicts pixels finer"));
+  std::vector<std::string> along_slices = words;
+  along_slices.emplace_back("infer.planes=1");
+  const auto predicted = testing::run_program(along_slices, folder);
+  ASSERT_EQ(predicted.code, 0) << predicted.err;
+  const Geometry grid = read_header((folder / "out.mha").string()).geometry;
+  EXPECT_EQ(grid.shape, (Index3{10, 48, 44}));
+  EXPECT_TRUE(grid.spacing.isApprox(Eigen::Vector3d(0.2, 0.2, 0.4)));
+  EXPECT_TRUE(grid.origin.isApprox(Eigen::Vector3d(0.9, 1.9, 3.0)));
+  const auto evaluated =
+      testing::run_program({"evaluate", "run=run", "infer.planes=1", "output=scores"}, folder);
+  EXPECT_EQ(evaluated.code, 0) << evaluated.err;
+  EXPECT_THAT(evaluated.out, HasSubstr("psnr"));
 }
 
 }  // namespace
