@@ -115,7 +115,9 @@ TrainedTask open_task(const std::string& run,
   if (!device.empty()) changes.set("device", config::Node(device));
   if (infer.is_map()) changes.set("infer", infer);
   TrainedTask trained;
-  trained.experiment = load_experiment(open_run(run, checkpoint), changes);
+  const StoredRun stored = open_run(run, checkpoint);
+  trained.experiment = load_experiment(stored, changes);
+  trained.checkpoint = stored.checkpoint;
   trained.key = task.empty() ? only_task(*trained.experiment) : trained.experiment->task(task).key;
   trained.inputs = input_roles(*trained.experiment, trained.task());
   return trained;

@@ -28,6 +28,7 @@ struct InputImage {
 struct TrainedTask {
   std::unique_ptr<Experiment> experiment;
   std::string key;
+  std::filesystem::path checkpoint;  ///< folder of the weights
   std::vector<InputRole> inputs;     ///< the one whose grid the prediction lies on comes first
 
   const ExperimentTask& task() const { return experiment->task(key); }

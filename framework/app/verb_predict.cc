@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/engine.h"
 #include "framework/app/input_volume.h"
+#include "framework/app/quality_record.h"
 #include "framework/app/run_files.h"
 #include "framework/app/trained_task.h"
 #include "framework/config/fields.h"
@@ -193,6 +194,12 @@ void write_values(const PredictConfig& config,
       file_values(values, trained.prediction_grid(input.geometry), grey_values);
   write_volume(
       file, on_file_grid(source, trained.prediction_grid(input.original), Interpolation::kLinear));
+  if (is_input_made_better) {
+    write_quality(file,
+                  trained,
+                  {*input.store, file_values(*input.store, input.geometry, grey_values)},
+                  {values, source});
+  }
 }
 
 bool labels_alone(const InferConfig& infer) {

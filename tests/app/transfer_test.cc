@@ -72,6 +72,27 @@ void write_scan(const fs::path& file) {
   write_volume(file.string(), volume);
 }
 
+TEST(Enhancement, WritesFiguresOfQualityAndTheAdversarysScore) {
+  const fs::path folder = testing::fresh_folder("quality");
+  const auto trained =
+      testing::run_program(tiny_enhancement("run",
+                                            {"+adversary@tasks.restoration.adversary="
+                                             "patch_discriminator",
+                                             "tasks.restoration.adversary.width=4",
+                                             "tasks.restoration.adversary.layers=2"}),
+                           folder);
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  write_scan(folder / "scan.mha");
+  const auto predicted = testing::run_program(
+      {"predict", "run=run", "input.image=scan.mha", "output=out.mha"}, folder);
+  ASSERT_EQ(predicted.code, 0) << predicted.err;
+  const std::string figures = read_file(folder / "out.mha.quality.json");
+  for (const char* part :
+       {"\"input\"", "\"output\"", "\"noise\"", "\"streak_index\"", "\"adversary_score\""})
+    EXPECT_THAT(figures, HasSubstr(part));
+  EXPECT_THAT(figures, HasSubstr("\"voxels\": 5280"));
+}
+
 TEST(Enhancement, PredictsAFinerGrid) {
   const fs::path folder = testing::fresh_folder("finer");
   const auto trained =
