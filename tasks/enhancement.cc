@@ -30,6 +30,14 @@ at::Tensor central_slices(const at::Tensor& image, std::int64_t depth) {
   return image.narrow(2, (image.size(2) - depth) / 2, depth);
 }
 
+/// An image on the grid of a prediction over the same field of view: trilinear where it is finer.
+at::Tensor on_grid_of(const at::Tensor& prediction, const at::Tensor& image) {
+  const bool same = image.sizes().slice(2) == prediction.sizes().slice(2);
+  return same ? image
+              : at::upsample_trilinear3d(
+                    image, prediction.sizes().slice(2), /*align_corners=*/false);
+}
+
 /// The part of [N, C, D, H, W] that holds data; nothing = all of it.
 at::Tensor valid_part(at::Tensor x, const std::optional<Region>& valid) {
   if (!valid) return x;
@@ -68,7 +76,7 @@ class EnhancementMetrics final : public MetricAccumulator {
     if (!mask.defined() && all_items_have(batch, "metal"))
       mask = (batch.at("metal").data > 0).to(torch::kLong);
     measure(of_target(prediction.value),
-            of_target(input_image(batch, prediction.value.size(2))),
+            of_target(on_grid_of(prediction.value, input_image(batch, prediction.value.size(2)))),
             valid_part(target.data, target.valid),
             mask.defined() ? of_target(mask) : mask);
   }
@@ -79,7 +87,7 @@ class EnhancementMetrics final : public MetricAccumulator {
     const Entry* clean = reference.find("clean");
     const Entry* mask = reference.find("mask");
     measure(predicted.value,
-            reference.at("image").data.unsqueeze(0),
+            on_grid_of(predicted.value, reference.at("image").data.unsqueeze(0)),
             (clean != nullptr ? *clean : reference.at("noisy")).data.unsqueeze(0),
             mask != nullptr ? mask_of(mask->data.unsqueeze(0), mask_classes_) : at::Tensor());
   }

@@ -3,6 +3,7 @@
 
 #include "framework/core/error.h"
 #include "framework/core/suggest.h"
+#include "framework/data/finer_grid.h"
 
 namespace triptych::app {
 namespace {
@@ -86,6 +87,10 @@ VolumePredictor TrainedTask::predictor(const InferConfig& infer) const {
           infer};
 }
 
+Geometry TrainedTask::prediction_grid(const Geometry& image) const {
+  return finer_grid(image, predictor().upsampling(image.shape));
+}
+
 PredictedVolume TrainedTask::predict(const std::map<std::string, InputImage>& images,
                                      MemoryBudget& budget) const {
   const VolumePrediction way = task().task->volume_prediction();
@@ -110,7 +115,9 @@ TrainedTask open_task(const std::string& run,
   if (!device.empty()) changes.set("device", config::Node(device));
   if (infer.is_map()) changes.set("infer", infer);
   TrainedTask trained;
-  trained.experiment = load_experiment(open_run(run, checkpoint), changes);
+  const StoredRun stored = open_run(run, checkpoint);
+  trained.experiment = load_experiment(stored, changes);
+  trained.checkpoint = stored.checkpoint;
   trained.key = task.empty() ? only_task(*trained.experiment) : trained.experiment->task(task).key;
   trained.inputs = input_roles(*trained.experiment, trained.task());
   return trained;

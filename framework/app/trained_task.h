@@ -28,7 +28,8 @@ struct InputImage {
 struct TrainedTask {
   std::unique_ptr<Experiment> experiment;
   std::string key;
-  std::vector<InputRole> inputs;  ///< the one whose grid the prediction lies on comes first
+  std::filesystem::path checkpoint;  ///< folder of the weights
+  std::vector<InputRole> inputs;     ///< the one whose grid the prediction lies on comes first
 
   const ExperimentTask& task() const { return experiment->task(key); }
   const InferConfig& infer() const { return experiment->config().infer; }
@@ -36,6 +37,8 @@ struct TrainedTask {
   /// Predicts volumes as `infer` says.
   VolumePredictor predictor() const { return predictor(infer()); }
   VolumePredictor predictor(const InferConfig& infer) const;
+  /// Grid of the prediction for an image on `image`.
+  Geometry prediction_grid(const Geometry& image) const;
   /// Predicts from one image for each of `inputs`, as Task::volume_prediction() says.
   PredictedVolume predict(const std::map<std::string, InputImage>& images,
                           MemoryBudget& budget) const;

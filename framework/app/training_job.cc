@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/training_job.h"
 
+#include "framework/app/initialised_record.h"
 #include "framework/app/run_files.h"
 #include "framework/app/run_observer.h"
 #include "framework/config/interpolation.h"
@@ -95,6 +96,8 @@ RunSetup run_setup(const CommandLine& command,
   setup.threads = num_threads();
   setup.seed = static_cast<std::uint64_t>(experiment.config().seed);
   setup.config_sha256 = sha256(resolved_text);
+  if (!experiment.config().initialise.empty())
+    setup.parent_run = experiment.config().initialise.front().run;
   return setup;
 }
 
@@ -171,6 +174,7 @@ int run_training(const CommandLine& command,
   try {
     std::optional<std::int64_t> resume_step;
     if (resume) resume_step = read_train_state(folder / "checkpoints" / "last").step;
+    if (!resume) initialise_run(experiment, folder, record);
     RunObserver observer(folder, resume_step);
     Trainer trainer(experiment, folder, &observer);
     if (resume) TRIPTYCH_LOG(info, "continuing {} at step {}", folder.string(), trainer.resume());

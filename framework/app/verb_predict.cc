@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/engine.h"
 #include "framework/app/input_volume.h"
+#include "framework/app/quality_record.h"
 #include "framework/app/run_files.h"
 #include "framework/app/trained_task.h"
 #include "framework/config/fields.h"
@@ -55,34 +56,32 @@ struct PredictConfig {
   }
 };
 
-/// Carries a map on the working grid back to the grid of the input file. Resampling needs the map
-/// in memory.
-VolumeSource on_input_grid(const VolumeSource& map,
-                           const InputVolume& input,
-                           Interpolation interpolation) {
-  if (same_grid(input.geometry, input.original)) return map;
-  const Volume volume{all_voxels(map), input.geometry, "", {}};
-  return source_of(resample(volume, input.original, interpolation));
+/// Carries a map on the working grid back to the grid of the input file (or the finer one over it).
+/// Resampling needs the map in memory.
+VolumeSource on_file_grid(const VolumeSource& map,
+                          const Geometry& original,
+                          Interpolation interpolation) {
+  if (same_grid(map.geometry, original)) return map;
+  const Volume volume{all_voxels(map), map.geometry, "", {}};
+  return source_of(resample(volume, original, interpolation));
 }
 
 /// Values of a store, taken back through `grey_values` (its bounds aside) to those of the file.
 VolumeSource file_values(const VolumeStore& store,
-                         const InputVolume& input,
+                         const Geometry& grid,
                          const IntensityMap& grey_values) {
-  return {input.geometry,
+  return {grid,
           store.channels(),
           at::kFloat,
           [&store, grey_values](std::int64_t channel, const Region& region) {
             const at::Tensor values = store.read(region, channel).to(at::kFloat);
+            if (grey_values.is_identity()) return values;
             return (values - grey_values.offset) / grey_values.scale;
           }};
 }
 
-VolumeSource stored_values(const VolumeStore& store, const InputVolume& input) {
-  return {input.geometry,
-          store.channels(),
-          at::kFloat,
-          [&store](std::int64_t channel, const Region& region) {
+VolumeSource stored_values(const VolumeStore& store, const Geometry& grid) {
+  return {grid, store.channels(), at::kFloat, [&store](std::int64_t channel, const Region& region) {
             return store.read(region, channel).to(at::kFloat);
           }};
 }
@@ -154,9 +153,10 @@ void write_maps(const fs::path& folder,
   };
   const auto write = [&](const char* name, const VolumeSource& map) {
     write_volume((folder / (std::string(name) + ".nii.gz")).string(),
-                 on_input_grid(map, input, Interpolation::kLinear));
+                 on_file_grid(map, input.original, Interpolation::kLinear));
   };
-  if (wanted("probabilities")) write("probabilities", stored_values(*fused.probabilities, input));
+  if (wanted("probabilities"))
+    write("probabilities", stored_values(*fused.probabilities, input.geometry));
   if (wanted("entropy")) write("entropy", derived(*fused.probabilities, input, normalised_entropy));
   if (wanted("disagreement"))
     write("disagreement", derived(*fused.votes, input, plane_disagreement));
@@ -171,7 +171,7 @@ void write_classes(const PredictConfig& config,
       input.geometry, 1, at::kLong, [&](std::int64_t channel, const Region& region) {
         return class_values(fused.labels->read(region, channel), classes);
       }};
-  const VolumeSource labels = on_input_grid(indices, input, Interpolation::kNearest);
+  const VolumeSource labels = on_file_grid(indices, input.original, Interpolation::kNearest);
   if (!file_extension(config.output).empty()) {
     write_labels(config.output, labels, classes);
     return;
@@ -188,11 +188,18 @@ void write_values(const PredictConfig& config,
   const bool to_file = !file_extension(config.output).empty();
   const std::string file =
       to_file ? config.output : (fs::path(config.output) / "prediction.nii.gz").string();
-  const bool restores =
-      trained.task().task->keeps_grey_values() && !input.grey_values.is_identity();
+  const bool is_input_made_better = trained.task().task->keeps_grey_values();
+  const IntensityMap grey_values = is_input_made_better ? input.grey_values : IntensityMap{};
   const VolumeSource source =
-      restores ? file_values(values, input, input.grey_values) : stored_values(values, input);
-  write_volume(file, on_input_grid(source, input, Interpolation::kLinear));
+      file_values(values, trained.prediction_grid(input.geometry), grey_values);
+  write_volume(
+      file, on_file_grid(source, trained.prediction_grid(input.original), Interpolation::kLinear));
+  if (is_input_made_better) {
+    write_quality(file,
+                  trained,
+                  {*input.store, file_values(*input.store, input.geometry, grey_values)},
+                  {values, source});
+  }
 }
 
 bool labels_alone(const InferConfig& infer) {

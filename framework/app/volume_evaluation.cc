@@ -4,10 +4,13 @@
 #include "framework/app/class_legend.h"
 #include "framework/core/error.h"
 #include "framework/core/progress.h"
+#include "framework/data/finer_grid.h"
+#include "framework/learn/task_groups.h"
 #include "framework/ops/otsu.h"
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 #include <ATen/ATen.h>
 
@@ -78,7 +81,7 @@ void draw(const fs::path& file,
     view.count = static_cast<int>(image.geometry.shape[0]);
     view.spacing = {
         image.geometry.spacing[0], image.geometry.spacing[1], image.geometry.spacing_known};
-    view.image = slice_of(grey, middle);
+    view.image = slice_of(grey, grey.size(1) / 2);
     if (labels.defined()) view.labels = label_slice_of(labels, middle);
     return view;
   };
@@ -98,14 +101,31 @@ void draw(const fs::path& file,
                      file.stem().string()));
 }
 
-/// A sample's entries of the task's roles, whole. Images are made dense float32.
-Sample read_roles(const ExperimentTask& task, std::size_t index) {
+/// The grid of a finer prediction of the sample; nothing where it is the image's.
+std::optional<Geometry> finer_prediction_grid(const TrainedTask& trained, const SampleSpec& spec) {
+  if (trained.task().upsampling == Index3{1, 1, 1}) return {};
+  for (const RoleBinding& role : trained.task().task->roles()) {
+    const EntrySpec* entry = spec.find(role.entry);
+    if (role.role == trained.inputs.front().role && entry != nullptr)
+      return trained.prediction_grid(entry->geometry);
+  }
+  return {};
+}
+
+/// A sample's entries of the task's roles, whole; targets on the grid of a finer prediction. Images
+/// are made dense float32.
+Sample read_roles(const TrainedTask& trained, std::size_t index) {
+  const ExperimentTask& task = trained.task();
   const SampleSpec& spec = task.dataset->samples()[index];
+  const std::optional<Geometry> finer = finer_prediction_grid(trained, spec);
   Sample sample;
   sample.id = spec.id;
-  for (const RoleBinding& role : task.task->roles()) {
-    if (spec.find(role.entry) == nullptr && !role.required) continue;
-    Entry entry = task.dataset->read_all(index, role.entry);
+  for (const RoleBinding& role : bound_roles(task)) {
+    const EntrySpec* stored = spec.find(role.entry);
+    if (stored == nullptr && !role.required) continue;
+    const bool samples = finer && role.upsampled() && stored != nullptr;
+    Entry entry = samples ? sampled_on(*task.dataset, index, *stored, *finer)
+                          : task.dataset->read_all(index, role.entry);
     if (entry.kind == EntryKind::kIntensity) entry.data = entry.data.to(at::kFloat).contiguous();
     sample.entries.emplace(role.role, std::move(entry));
   }
@@ -134,11 +154,19 @@ std::unique_ptr<VolumeStore> stored(const Entry& image,
 constexpr std::size_t kTuningSamples = 4;
 
 /// The task's baselines, tuned on training samples.
-std::vector<Baseline> tuned_baselines(const ExperimentTask& task) {
+std::vector<Baseline> tuned_baselines(const TrainedTask& trained) {
+  const ExperimentTask& task = trained.task();
+  if (task.upsampling != Index3{1, 1, 1}) {
+    throw usage_error(
+        fmt::format("compare: task '{}' predicts a finer grid than its images'; the other ways to "
+                    "a result keep the image's",
+                    task.key),
+        "leave compare=true away; trivial/ is the interpolated image");
+  }
   std::vector<std::size_t> chosen = task.dataset->split("train");
   chosen.resize(std::min(chosen.size(), kTuningSamples));
   std::vector<Sample> training;
-  for (const std::size_t index : chosen) training.push_back(read_roles(task, index));
+  for (const std::size_t index : chosen) training.push_back(read_roles(trained, index));
   return task.task->baselines(training);
 }
 
@@ -198,11 +226,11 @@ std::vector<MethodScores> evaluate_split(const TrainedTask& trained,
     samples.resize(static_cast<std::size_t>(limit));
 
   const std::vector<Baseline> baselines =
-      compare_planes > 0 ? tuned_baselines(task) : std::vector<Baseline>{};
+      compare_planes > 0 ? tuned_baselines(trained) : std::vector<Baseline>{};
   Scores scores(*task.task);
   Progress progress("evaluate", static_cast<std::int64_t>(samples.size()));
   for (std::size_t i = 0; i < samples.size(); ++i) {
-    const Sample sample = read_roles(task, samples[i]);
+    const Sample sample = read_roles(trained, samples[i]);
     const Entry& image = sample.at(trained.inputs.front().role);
     MemoryBudget budget(bytes_from_text(trained.infer().memory));
     std::map<std::string, std::unique_ptr<VolumeStore>> stores;

@@ -24,7 +24,11 @@ struct RoleBinding {
   bool required = true;
   bool target = false;  ///< what the prediction is compared with: of a slab, the central slice
   Extent extent = Extent::kRegion;
+  /// kRegion, along the item's axes [D, H, W]: so many voxels for each of the region's. The entry,
+  /// whatever its own grid, is sampled at their centres.
+  Index3 upsampling{1, 1, 1};
 
+  bool upsampled() const { return upsampling != Index3{1, 1, 1}; }
   bool operator==(const RoleBinding&) const = default;
 };
 

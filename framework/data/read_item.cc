@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/core/error.h"
 #include "framework/data/dense.h"
+#include "framework/data/finer_grid.h"
 #include "framework/data/loader.h"
 
 #include <algorithm>
@@ -197,6 +198,12 @@ Entry read_world_box(const ItemPlace& place, const EntrySpec& entry) {
                       axis_along(place.reference.geometry, place.item.axis, entry.geometry));
 }
 
+Entry read_upsampled(const ItemPlace& place, const RoleBinding& role, const EntrySpec& entry) {
+  const Geometry region =
+      sliced_along(place.reference.geometry.cropped(place.item.region), place.item.axis);
+  return sampled_on(place.dataset, place.item.sample, entry, finer_grid(region, role.upsampling));
+}
+
 Entry read_role(const ItemPlace& place, const RoleBinding& role, const EntrySpec& entry) {
   if (entry.kind == EntryKind::kPoints || role.extent == RoleBinding::Extent::kWhole) {
     return place.dataset.read(
@@ -204,7 +211,9 @@ Entry read_role(const ItemPlace& place, const RoleBinding& role, const EntrySpec
   }
   const bool box =
       role.extent == RoleBinding::Extent::kWorldBox && entry.kind != EntryKind::kProjections;
-  return box ? read_world_box(place, entry) : read_region_of(place, role, entry);
+  if (box) return read_world_box(place, entry);
+  const bool upsampled = role.upsampled() && entry.kind != EntryKind::kProjections;
+  return upsampled ? read_upsampled(place, role, entry) : read_region_of(place, role, entry);
 }
 
 }  // namespace

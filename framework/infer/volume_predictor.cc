@@ -5,6 +5,7 @@
 #include "framework/core/shape.h"
 #include "framework/core/torch_compat.h"
 #include "framework/infer/blocks.h"
+#include "framework/infer/finer_slices.h"
 #include "framework/infer/mean_accumulator.h"
 #include "framework/infer/padding.h"
 #include "framework/model/multi_task_model.h"
@@ -44,6 +45,8 @@ Batch image_batch(const VolumeNetwork& network, const at::Tensor& image) {
   return batch;
 }
 
+Index3 times(const Index3& a, const Index3& b) { return {a[0] * b[0], a[1] * b[1], a[2] * b[2]}; }
+
 std::unique_ptr<VolumeStore> stored(const at::Tensor& data,
                                     MemoryBudget& budget,
                                     const std::filesystem::path& scratch) {
@@ -69,6 +72,7 @@ VolumeNetwork volume_network(MultiTaskModel& model,
   network.channels = model.head(task).out_channels();
   network.slab = model.column().slab();
   network.size_multiple = model.column().size_multiple();
+  network.upsampling = model.head(task).upsampling();
   network.modality = modality;
   network.device = device;
   const std::vector<std::string> roles = model.head(task).roles();
@@ -102,7 +106,7 @@ at::Tensor VolumePredictor::predict_piece(const at::Tensor& image) const {
     prediction = network_.predict(batch);
   }
   prediction.value = prediction.value.to(at::kFloat);
-  return crop_to(network_.activate(prediction), size).to(at::kCPU);
+  return crop_to(network_.activate(prediction), times(size, network_.upsampling)).to(at::kCPU);
 }
 
 int VolumePredictor::plane_count(const VolumeStore& input, const Geometry& geometry) const {
@@ -129,6 +133,46 @@ Prediction::Kind VolumePredictor::find_kind(std::int64_t image_channels) const {
   return kind;
 }
 
+PlaneSet VolumePredictor::single_set(const Index3& shape) const {
+  const std::int64_t axis = shape[0] == 1 ? 0 : config_.axis;
+  return make_plane_sets(shape, 3)[static_cast<std::size_t>(axis)];
+}
+
+Index3 VolumePredictor::upsampling(const Index3& shape) const {
+  return network_.slab == 0 ? network_.upsampling
+                            : volume_factor(network_.upsampling, single_set(shape).axis);
+}
+
+PredictedVolume VolumePredictor::predict_upsampled(const VolumeStore& input,
+                                                   MemoryBudget& budget,
+                                                   const std::filesystem::path& scratch) const {
+  if (network_.slab == 0) {
+    throw model_error(
+        "prediction on a finer grid: expected a backbone of slices, got one of volumes",
+        "set backbone.dimensions to 2, or the head's upsample to [1, 1, 1]");
+  }
+  if (config_.planes != 1 && input.shape()[0] > 1) {
+    throw usage_error(
+        fmt::format("infer.planes: the task predicts pixels finer than the slices' distance, which "
+                    "cannot be fused over several axes: expected 1, got {}",
+                    config_.planes),
+        "set infer.planes=1, and infer.axis to the axis that slices are stacked along");
+  }
+  PredictedVolume result;
+  result.kind = find_kind(input.channels());
+  if (result.kind == Prediction::Kind::kLogits)
+    throw model_error("prediction on a finer grid: expected an image, got classes");
+  result.values = predict_finer_slices(
+      {.input = input, .slab = network_.slab},
+      single_set(input.shape()),
+      [this](const at::Tensor& image) { return predict_piece(image); },
+      network_.channels,
+      network_.upsampling,
+      budget,
+      scratch);
+  return result;
+}
+
 void VolumePredictor::run(const VolumeStore& input,
                           const Geometry& geometry,
                           VolumeAccumulator& receiver) const {
@@ -141,8 +185,7 @@ void VolumePredictor::run(const VolumeStore& input,
   VolumeAccumulator* const receivers[] = {&receiver};
   const PlanePass pass{.input = input, .slab = network_.slab};
   std::vector<PlaneSet> sets = make_plane_sets(input.shape(), count);
-  if (count == 1 && input.shape()[0] > 1)
-    sets = {make_plane_sets(input.shape(), 3)[static_cast<std::size_t>(config_.axis)]};
+  if (count == 1) sets = {single_set(input.shape())};
   for (const PlaneSet& planes : sets) run_plane_set(pass, planes, predict, receivers);
 }
 
@@ -150,6 +193,7 @@ PredictedVolume VolumePredictor::predict(const VolumeStore& input,
                                          const Geometry& geometry,
                                          MemoryBudget& budget,
                                          const std::filesystem::path& scratch) const {
+  if (network_.upsampling != Index3{1, 1, 1}) return predict_upsampled(input, budget, scratch);
   PredictedVolume result;
   result.kind = find_kind(input.channels());
   if (result.kind != Prediction::Kind::kLogits) {
@@ -195,7 +239,8 @@ PredictedVolume VolumePredictor::predict_whole(const Batch& batch,
   const at::Tensor& image = batch.at(reference).data;
   check_shape(prediction.value, {1, network_.channels, kAny, kAny, kAny}, "prediction of a volume");
   const at::Tensor values =
-      crop_to(network_.activate(prediction), {image.size(2), image.size(3), image.size(4)})
+      crop_to(network_.activate(prediction),
+              times({image.size(2), image.size(3), image.size(4)}, network_.upsampling))
           .to(at::kCPU);
   PredictedVolume result;
   result.kind = prediction.kind;

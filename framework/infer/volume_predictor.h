@@ -30,6 +30,7 @@ struct VolumeNetwork {
   std::string modality;
   std::int64_t slab = 1;  ///< as Backbone::slab(): 1 slices, S slabs, 0 volumes
   std::array<std::int64_t, 3> size_multiple{1, 1, 1};
+  Index3 upsampling{1, 1, 1};  ///< as Head::upsampling()
   c10::Device device = c10::Device(c10::kCPU);
 };
 
@@ -70,7 +71,9 @@ class VolumePredictor {
 
   /// The kind of what the network gives, found by predicting a small image of zeros, decides: votes
   /// for logits, means for intensities and displacements. Several plane sets need cubic voxels:
-  /// geometry_error otherwise. What `config.outputs` names is kept besides the labels.
+  /// geometry_error otherwise. A network that upsamples predicts slices along one axis: usage_error
+  /// for more plane sets, model_error for a 3D one. What `config.outputs` names is kept besides the
+  /// labels.
   PredictedVolume predict(const VolumeStore& input,
                           const Geometry& geometry,
                           MemoryBudget& budget,
@@ -91,8 +94,11 @@ class VolumePredictor {
                                              MemoryBudget& budget,
                                              const std::filesystem::path& scratch) const;
 
-  /// Activated prediction of a slab's central slice or of a block, [1, K, 1 or D, H, W] float32 on
-  /// the CPU.
+  /// Voxels of the prediction for each voxel of a volume [D, H, W] of this shape.
+  Index3 upsampling(const Index3& shape) const;
+
+  /// Activated prediction of a slab's central slice or of a block, [1, K, 1 or D, H, W] (upsampled:
+  /// so many times longer axes) float32 on the CPU.
   at::Tensor predict_piece(const at::Tensor& image) const;
 
  private:
@@ -100,6 +106,11 @@ class VolumePredictor {
   /// Of predictions for images of so many channels; throws model_error when the head reads other
   /// than one image.
   Prediction::Kind find_kind(std::int64_t image_channels) const;
+  /// The plane set of planes = 1.
+  PlaneSet single_set(const Index3& shape) const;
+  PredictedVolume predict_upsampled(const VolumeStore& input,
+                                    MemoryBudget& budget,
+                                    const std::filesystem::path& scratch) const;
   void run(const VolumeStore& input, const Geometry& geometry, VolumeAccumulator& receiver) const;
 
   VolumeNetwork network_;

@@ -38,6 +38,9 @@ class Adversary : public torch::nn::Module {
   virtual at::Tensor generator_loss(const Prediction& prediction, const Batch& batch) = 0;
   /// Scalar that the adversary itself is to lower; no gradient reaches the network that predicted.
   virtual at::Tensor own_loss(const Prediction& detached, const Batch& batch) = 0;
+  /// How real images [N, C, D, H, W] look: scores of any shape, high for targets and low for
+  /// predictions that it sees through; undefined for an adversary that judges pairs only.
+  virtual at::Tensor scores(const at::Tensor& /*images*/) { return {}; }
 };
 
 using AdversaryRegistry = config::Registry<Adversary, const TaskContext&>;

@@ -30,13 +30,26 @@ void pad(BatchEntry& entry, const std::array<std::int64_t, 3>& multiple) {
     geometry.shape = {entry.data.size(2), entry.data.size(3), entry.data.size(4)};
 }
 
+/// `multiple` in the voxels of a role.
+std::array<std::int64_t, 3> multiple_of(const std::string& role,
+                                        std::array<std::int64_t, 3> multiple,
+                                        const std::vector<RoleBinding>& roles) {
+  for (const RoleBinding& binding : roles) {
+    if (binding.role != role) continue;
+    for (std::size_t axis = 0; axis < 3; ++axis) multiple[axis] *= binding.upsampling[axis];
+  }
+  return multiple;
+}
+
 }  // namespace
 
-Batch padded_to(const Batch& batch, const std::array<std::int64_t, 3>& multiple) {
+Batch padded_to(const Batch& batch,
+                const std::array<std::int64_t, 3>& multiple,
+                const std::vector<RoleBinding>& roles) {
   Batch padded = batch;
   for (auto& [role, entry] : padded.entries) {
     const bool grid = entry.kind != EntryKind::kPoints && entry.kind != EntryKind::kProjections;
-    if (grid && entry.data.defined()) pad(entry, multiple);
+    if (grid && entry.data.defined()) pad(entry, multiple_of(role, multiple, roles));
   }
   return padded;
 }

@@ -85,7 +85,16 @@ std::string state_text(const TrainState& state) {
   return config::to_yaml(config::write(stored));
 }
 
-/// "a, b, c and 4 more"
+/// Temporary names of write_folder_atomically: ".<process>.<folder>" and the same with ".previous".
+bool is_debris(const std::string& name, const std::string& folder, bool previous) {
+  const std::string tail = "." + folder + (previous ? ".previous" : "");
+  if (name.size() <= tail.size() + 1 || name[0] != '.' || !name.ends_with(tail)) return false;
+  const std::string process = name.substr(1, name.size() - tail.size() - 1);
+  return std::all_of(process.begin(), process.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+}  // namespace
+
 std::string some_of(std::vector<std::string> names) {
   constexpr std::size_t kShown = 5;
   const std::size_t count = names.size();
@@ -98,16 +107,6 @@ std::string shape_text(const at::Tensor& tensor) {
   for (const std::int64_t size : tensor.sizes()) sizes.push_back(std::to_string(size));
   return "[" + join(sizes, ", ", "") + "]";
 }
-
-/// Temporary names of write_folder_atomically: ".<process>.<folder>" and the same with ".previous".
-bool is_debris(const std::string& name, const std::string& folder, bool previous) {
-  const std::string tail = "." + folder + (previous ? ".previous" : "");
-  if (name.size() <= tail.size() + 1 || name[0] != '.' || !name.ends_with(tail)) return false;
-  const std::string process = name.substr(1, name.size() - tail.size() - 1);
-  return std::all_of(process.begin(), process.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
-}  // namespace
 
 NamedTensors module_tensors(const torch::nn::Module& module, const std::string& prefix) {
   NamedTensors result;

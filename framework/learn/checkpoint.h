@@ -59,6 +59,11 @@ void load_module(torch::nn::Module& module,
 /// Parameters and buffers by name, with `prefix` put before each.
 NamedTensors module_tensors(const torch::nn::Module& module, const std::string& prefix);
 
+/// "a, b, c and 4 more": at most five of the names.
+std::string some_of(std::vector<std::string> names);
+/// "[2, 3]".
+std::string shape_text(const at::Tensor& tensor);
+
 /// SHA-256 over names, shapes and bytes of all tensors of model.safetensors: equal weights, equal
 /// text.
 std::string weights_checksum(const std::filesystem::path& folder);

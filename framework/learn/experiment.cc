@@ -148,6 +148,7 @@ void Experiment::create_model() {
   for (std::size_t i = 0; i < tasks_.size(); ++i) {
     TaskContext context = tasks_[i].task->context();
     context.head_channels = model_->head(tasks_[i].key).out_channels();
+    tasks_[i].upsampling = model_->head(tasks_[i].key).upsampling();
     tasks_[i].task = TaskRegistry::instance().create(task_nodes_[i], context);
   }
   weighting_ = WeightingRegistry::instance().create(config_.weighting, weights);
@@ -170,6 +171,13 @@ void Experiment::check_slabs() const {
   const std::int64_t slab = model_->column().slab();
   if (slab == 0) return;
   for (const ExperimentTask& entry : tasks_) {
+    if (entry.upsampling[0] != 1) {
+      throw ConfigError("schema",
+                        fmt::format("tasks.{}.head: the backbone predicts single slices: expected "
+                                    "no upsampling along D, got {}",
+                                    entry.key,
+                                    entry.upsampling[0]));
+    }
     const SamplingConfig& sampling = entry.setup.sampling;
     if (sampling.items != "slices" || sampling.slab == slab) continue;
     throw ConfigError(

@@ -7,6 +7,7 @@
 #include "framework/infer/plane_fusion.h"
 #include "framework/learn/adversary.h"
 #include "framework/learn/checkpoint.h"
+#include "framework/learn/initialisation.h"
 #include "framework/learn/optimizer.h"
 #include "framework/learn/task.h"
 #include "framework/learn/weighting.h"
@@ -125,6 +126,7 @@ struct ExperimentConfig {
   config::Node schedule;
   TrainerConfig trainer;
   InferConfig infer;
+  std::vector<InitialiseConfig> initialise;
 
   void visit(auto& field) {
     field("seed", seed, "seed of every random stream", config::AtLeast{0});
@@ -152,6 +154,9 @@ struct ExperimentConfig {
         "schedule", schedule, "learning-rate schedule (group `schedule`)", config::Need::kRequired);
     field("trainer", trainer, "training loop (group `trainer`)");
     field("infer", infer, "prediction of whole volumes (group `infer`)");
+    field("initialise",
+          initialise,
+          "earlier runs whose weights the model starts from, each over those before it");
   }
 };
 
@@ -167,6 +172,7 @@ struct ExperimentTask {
   std::shared_ptr<Adversary> adversary =
       nullptr;  ///< null for a task without one, and outside training
   AdversarySetup adversary_setup = {};
+  Index3 upsampling = {1, 1, 1};  ///< of its head
 };
 
 /// Typed configuration plus what is built from it.

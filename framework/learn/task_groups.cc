@@ -14,21 +14,6 @@ const std::vector<config::Node>& transforms_of(const TaskSetup& setup, Phase pha
   return phase == Phase::kTraining ? setup.transforms : setup.validation_transforms;
 }
 
-/// The task's roles, the one that carries an item's region before the others.
-std::vector<RoleBinding> roles_of(const ExperimentTask& task) {
-  std::vector<RoleBinding> roles = task.task->roles();
-  const std::string reference = task.task->reference_role();
-  if (reference.empty()) return roles;
-  const auto found = std::find_if(
-      roles.begin(), roles.end(), [&](const RoleBinding& role) { return role.role == reference; });
-  if (found == roles.end()) {
-    throw model_error(fmt::format(
-        "task '{}': reference_role() names '{}', which roles() lacks", task.key, reference));
-  }
-  std::rotate(roles.begin(), found, std::next(found));
-  return roles;
-}
-
 /// Adds a task's roles to the group's, or returns false when one is bound otherwise there.
 bool merge_roles(std::vector<RoleBinding>& roles, const std::vector<RoleBinding>& added) {
   std::vector<RoleBinding> merged = roles;
@@ -36,7 +21,8 @@ bool merge_roles(std::vector<RoleBinding>& roles, const std::vector<RoleBinding>
     const auto same = std::find_if(
         added.begin(), added.end(), [&](const RoleBinding& r) { return r.role == role.role; });
     if (same != added.end() &&
-        !(same->entry == role.entry && same->target == role.target && same->extent == role.extent))
+        !(same->entry == role.entry && same->target == role.target && same->extent == role.extent &&
+          same->upsampling == role.upsampling))
       return false;
     role.required = role.required && same != added.end() && same->required;
   }
@@ -65,7 +51,7 @@ std::string reference_entry(const std::vector<RoleBinding>& roles, const Dataset
 std::string label_entry(const std::vector<RoleBinding>& roles, const Dataset& dataset) {
   std::string found;
   for (const RoleBinding& role : roles) {
-    if (role.extent != RoleBinding::Extent::kRegion) continue;
+    if (role.extent != RoleBinding::Extent::kRegion || role.upsampled()) continue;
     for (const SampleSpec& sample : dataset.samples()) {
       const EntrySpec* entry = sample.find(role.entry);
       if (entry == nullptr) continue;
@@ -124,6 +110,24 @@ void check_edges(const TaskGroup& group, const std::vector<ExperimentTask>& task
 
 }  // namespace
 
+std::vector<RoleBinding> bound_roles(const ExperimentTask& task) {
+  std::vector<RoleBinding> roles = task.task->roles();
+  for (RoleBinding& role : roles) {
+    if (role.target && role.extent == RoleBinding::Extent::kRegion)
+      role.upsampling = task.upsampling;
+  }
+  const std::string reference = task.task->reference_role();
+  if (reference.empty()) return roles;
+  const auto found = std::find_if(
+      roles.begin(), roles.end(), [&](const RoleBinding& role) { return role.role == reference; });
+  if (found == roles.end()) {
+    throw model_error(fmt::format(
+        "task '{}': reference_role() names '{}', which roles() lacks", task.key, reference));
+  }
+  std::rotate(roles.begin(), found, std::next(found));
+  return roles;
+}
+
 bool share_batches(const TaskSetup& a, const TaskSetup& b, Phase phase) {
   const bool same_items = phase == Phase::kTraining || a.validation_items == b.validation_items;
   return same_items && a.dataset == b.dataset && a.batch_size == b.batch_size &&
@@ -146,7 +150,7 @@ std::vector<TaskGroup> make_task_groups(const Experiment& experiment, Phase phas
                                    split));
     }
     const auto joins = [&](TaskGroup& group) {
-      const std::vector<RoleBinding> roles = roles_of(tasks[i]);
+      const std::vector<RoleBinding> roles = bound_roles(tasks[i]);
       const Dataset& dataset = *tasks[i].dataset;
       return share_batches(tasks[group.tasks[0]].setup, tasks[i].setup, phase) &&
              reference_entry(group.source.roles, dataset) == reference_entry(roles, dataset) &&
@@ -156,7 +160,7 @@ std::vector<TaskGroup> make_task_groups(const Experiment& experiment, Phase phas
     if (group == groups.end()) {
       groups.emplace_back();
       group = std::prev(groups.end());
-      group->source.roles = roles_of(tasks[i]);
+      group->source.roles = bound_roles(tasks[i]);
     }
     group->tasks.push_back(i);
   }

@@ -17,6 +17,10 @@ struct TaskGroup {
       source;  ///< roles of all of them; a role is required only where every task requires it
 };
 
+/// The task's roles, the one that carries an item's region before the others; targets on the grid
+/// of the head's prediction.
+std::vector<RoleBinding> bound_roles(const ExperimentTask& task);
+
 enum class Phase { kTraining, kValidation };
 
 /// True when two tasks draw the same items in the same batches, so that they can be in one group.

@@ -61,8 +61,10 @@ std::string not_finite_text(double value) {
   return std::isnan(value) ? "NaN" : value > 0.0 ? "infinite" : "minus infinity";
 }
 
-Batch prepared(const Batch& batch, Experiment& experiment) {
-  return padded_to(batch.to(experiment.device()), experiment.model().column().size_multiple());
+Batch prepared(const Batch& batch, Experiment& experiment, const TaskGroup& group) {
+  return padded_to(batch.to(experiment.device()),
+                   experiment.model().column().size_multiple(),
+                   group.source.roles);
 }
 
 std::vector<TaskOutput> group_outputs(Experiment& experiment,

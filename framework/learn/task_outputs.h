@@ -25,7 +25,7 @@ struct TaskLoss {
 
 /// The batch as the network takes it: on the experiment's device, grids grown to multiples of the
 /// network's stride.
-Batch prepared(const Batch& batch, Experiment& experiment);
+Batch prepared(const Batch& batch, Experiment& experiment, const TaskGroup& group);
 
 /// Predictions of a group's tasks on a prepared batch; a task that no item can serve is left out.
 /// One forward pass serves all items from which the same heads can predict: usually all of them, as

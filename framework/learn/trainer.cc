@@ -145,7 +145,7 @@ double Trainer::State::accumulate_gradients(std::vector<std::string>& ids) {
   for (std::int64_t i = 0; i < config().accumulate; ++i) {
     std::vector<std::pair<const TaskGroup*, Batch>> batches;
     for (std::size_t g = 0; g < groups.size(); ++g) {
-      batches.emplace_back(&groups[g], prepared(loaders[g]->next(), experiment));
+      batches.emplace_back(&groups[g], prepared(loaders[g]->next(), experiment, groups[g]));
       const Batch& batch = batches.back().second;
       ids.insert(ids.end(), batch.ids.begin(), batch.ids.end());
     }

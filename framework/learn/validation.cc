@@ -49,6 +49,16 @@ const BatchEntry* image_of(const Batch& batch, const ExperimentTask& task) {
   return nullptr;
 }
 
+/// The part of a prediction over the unpadded image; all of it where there is no image.
+at::Tensor without_padding(const at::Tensor& prediction,
+                           const BatchEntry* image,
+                           const ExperimentTask& task) {
+  if (image == nullptr) return prediction;
+  Index3 size = image->geometry.at(0).shape;
+  for (std::size_t axis = 0; axis < 3; ++axis) size[axis] *= task.upsampling[axis];
+  return unpadded(prediction, size);
+}
+
 }  // namespace
 
 struct Validation::TaskSums {
@@ -81,7 +91,7 @@ bool Validation::run_group(const TaskGroup& group, std::int64_t step, std::vecto
     // training too.
     const Batch read = make_batch(group.source, items);
     const torch::InferenceMode inference;
-    const Batch batch = prepared(read, experiment_);
+    const Batch batch = prepared(read, experiment_, group);
     const std::vector<TaskOutput> outputs = group_outputs(experiment_, group, batch);
     const std::vector<TaskLoss> losses = task_losses(experiment_, outputs);
     throw_if_not_finite(losses, experiment_, step);
@@ -104,14 +114,10 @@ void Validation::show_items(const TaskGroup& group, const PredictionSink& sink) 
     const Batch batch = make_batch(group.source, {item});
     const torch::InferenceMode inference;
     for (const TaskOutput& output :
-         group_outputs(experiment_, group, prepared(batch, experiment_))) {
+         group_outputs(experiment_, group, prepared(batch, experiment_, group))) {
       const ExperimentTask& task = experiment_.tasks()[output.task];
       const at::Tensor activated = task.task->activate(output.prediction);
-      const BatchEntry* image = image_of(batch, task);
-      sink(task,
-           batch,
-           (image != nullptr ? unpadded(activated, image->geometry.at(0).shape) : activated)
-               .to(torch::kCPU));
+      sink(task, batch, without_padding(activated, image_of(batch, task), task).to(torch::kCPU));
     }
   }
 }

@@ -5,6 +5,7 @@
 #include "framework/data/batch.h"
 #include "framework/model/feature_pyramid.h"
 
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -77,6 +78,9 @@ class Head : public torch::nn::Module {
   /// Roles that the head reads, as features or from the batch; "image" by default. Items that lack
   /// one are not predicted.
   virtual std::vector<std::string> roles() const { return {"image"}; }
+  /// Voxels of Prediction::value for each voxel of the image, along D, H, W. Targets are then read
+  /// on that finer grid.
+  virtual std::array<std::int64_t, 3> upsampling() const { return {1, 1, 1}; }
   /// Modalities of the images that the head makes itself and hands to HeadInputs::encode, with
   /// their channels.
   virtual std::map<std::string, std::int64_t> encodes() const { return {}; }

@@ -54,18 +54,24 @@ std::vector<std::vector<std::int64_t>> offsets_within(std::int64_t radius, std::
   return offsets;
 }
 
-/// Non-local means, one plane [H, W] at a time.
+/// Sums of weights below which no patch counts as alike.
+constexpr float kLeastWeight = 1e-30F;
+
+/// Means of the voxels of `source`, weighted by the likeness of patches of `image` to patches of
+/// it, one plane [H, W] at a time.
 class PlaneMeans {
  public:
   /// Axes of one voxel have neither margin nor neighbours.
-  PlaneMeans(const at::Tensor& image, const NonLocalMeansOptions& options)
+  PlaneMeans(const at::Tensor& image, const at::Tensor& source, const NonLocalMeansOptions& options)
       : size_{image.size(1), image.size(2), image.size(3)} {
     for (std::size_t axis = 0; axis < 3; ++axis) {
       if (size_[axis] == 1) continue;
       patch_[axis] = options.patch_radius;
       search_[axis] = options.search_radius;
     }
-    padded_ = with_margin(image, options.patch_radius + options.search_radius).contiguous();
+    const std::int64_t margin = options.patch_radius + options.search_radius;
+    padded_ = with_margin(image, margin).contiguous();
+    source_ = source.is_same(image) ? padded_ : with_margin(source, margin).contiguous();
     const double voxels =
         static_cast<double>((2 * patch_[0] + 1) * (2 * patch_[1] + 1) * (2 * patch_[2] + 1));
     factor_ = static_cast<float>(-1.0 / (voxels * options.strength * options.strength));
@@ -80,27 +86,33 @@ class PlaneMeans {
     const std::int64_t pixels = size_[1] * size_[2];
     std::fill(out, out + pixels, 0.0F);
     std::fill(weights_.begin(), weights_.end(), 0.0F);
-    const float* centre = voxel(c, d);
+    const float* centre = voxel(padded_, c, d);
+    const float* source = voxel(source_, c, d);
     for (std::int64_t z = -search_[0]; z <= search_[0]; ++z) {
       for (std::int64_t y = -search_[1]; y <= search_[1]; ++y) {
         for (std::int64_t x = -search_[2]; x <= search_[2]; ++x)
-          add_offset(centre, z * padded_.stride(1) + y * padded_.stride(2) + x, out);
+          add_neighbours(centre, source + z * padded_.stride(1) + y * padded_.stride(2) + x, out);
       }
     }
-    for (std::int64_t i = 0; i < pixels; ++i) out[i] /= weights_[static_cast<std::size_t>(i)];
+    for (std::int64_t i = 0; i < pixels; ++i) {
+      const float total = weights_[static_cast<std::size_t>(i)];
+      const float own = centre[i / size_[2] * padded_.stride(2) + i % size_[2]];
+      out[i] = total > kLeastWeight ? out[i] / total : own;
+    }
   }
 
  private:
   /// First voxel of plane d, within the margins.
-  const float* voxel(std::int64_t c, std::int64_t d) const {
+  const float* voxel(const at::Tensor& padded, std::int64_t c, std::int64_t d) const {
     const auto margin = [&](std::size_t axis) { return patch_[axis] + search_[axis]; };
-    return padded_.data_ptr<float>() + c * padded_.stride(0) + (d + margin(0)) * padded_.stride(1) +
-           margin(1) * padded_.stride(2) + margin(2);
+    return padded.data_ptr<float>() + c * padded.stride(0) + (d + margin(0)) * padded.stride(1) +
+           margin(1) * padded.stride(2) + margin(2);
   }
 
-  /// Adds the plane's neighbours at `offset` in memory, weighted by the likeness of their patches.
-  void add_offset(const float* centre, std::int64_t offset, float* out) {
-    sum_squares_along_depth(centre, offset);
+  /// Adds the neighbours of the plane that begin at `other`, weighted by the likeness of their
+  /// patches.
+  void add_neighbours(const float* centre, const float* other, float* out) {
+    sum_squares_along_depth(centre, other);
     const std::int64_t line = padded_.stride(2), wide = size_[2] + 2 * patch_[2];
     for (std::int64_t h = 0; h < size_[1]; ++h) {
       std::fill(columns_.begin(), columns_.end(), 0.0F);
@@ -108,7 +120,7 @@ class PlaneMeans {
         const float* row = squares_.data() + (h + k) * wide;
         for (std::int64_t w = 0; w < wide; ++w) columns_[static_cast<std::size_t>(w)] += row[w];
       }
-      const float* neighbours = centre + h * line + offset;
+      const float* neighbours = other + h * line;
       float* weights = weights_.data() + h * size_[2];
       for (std::int64_t w = 0; w < size_[2]; ++w) {
         float distance = 0.0F;
@@ -122,17 +134,16 @@ class PlaneMeans {
   }
 
   /// squares_ [H + 2 patch, W + 2 patch]: squared differences, summed over the planes of a patch.
-  void sum_squares_along_depth(const float* centre, std::int64_t offset) {
+  void sum_squares_along_depth(const float* centre, const float* other) {
     const std::int64_t plane = padded_.stride(1), line = padded_.stride(2);
     const std::int64_t wide = size_[2] + 2 * patch_[2];
     for (std::int64_t h = -patch_[1]; h < size_[1] + patch_[1]; ++h) {
       float* sums = squares_.data() + (h + patch_[1]) * wide;
       std::fill(sums, sums + wide, 0.0F);
       for (std::int64_t z = -patch_[0]; z <= patch_[0]; ++z) {
-        const float* own = centre + z * plane + h * line - patch_[2];
-        const float* other = own + offset;
+        const std::int64_t row = z * plane + h * line - patch_[2];
         for (std::int64_t w = 0; w < wide; ++w) {
-          const float difference = own[w] - other[w];
+          const float difference = centre[row + w] - other[row + w];
           sums[w] += difference * difference;
         }
       }
@@ -141,7 +152,7 @@ class PlaneMeans {
 
   std::array<std::int64_t, 3> size_;  ///< D, H, W
   std::array<std::int64_t, 3> patch_{0, 0, 0}, search_{0, 0, 0};
-  at::Tensor padded_;
+  at::Tensor padded_, source_;  ///< equal strides
   float factor_ = 0.0F;
   std::vector<float> squares_, columns_, weights_;
 };
@@ -220,13 +231,20 @@ at::Tensor total_variation_filter(const at::Tensor& image, double weight, std::i
 }
 
 at::Tensor non_local_means(const at::Tensor& image, const NonLocalMeansOptions& options) {
+  return non_local_means_of(image, image, options);
+}
+
+at::Tensor non_local_means_of(const at::Tensor& image,
+                              const at::Tensor& source,
+                              const NonLocalMeansOptions& options) {
   TRIPTYCH_ASSERT(options.strength > 0.0 && options.patch_radius >= 0 &&
-                  options.search_radius >= 0);
+                  options.search_radius >= 0 && image.sizes() == source.sizes());
   const at::Tensor noisy = dense_image(image);
+  const at::Tensor other = source.is_same(image) ? noisy : dense_image(source);
   at::Tensor result = at::empty_like(noisy);
   float* out = result.data_ptr<float>();
   const std::int64_t depth = noisy.size(1), pixels = noisy.size(2) * noisy.size(3);
-  const PlaneMeans prepared(noisy, options);
+  const PlaneMeans prepared(noisy, other, options);
   parallel_for(noisy.size(0) * depth, 1, [&](std::int64_t begin, std::int64_t end) {
     PlaneMeans means = prepared;  // shares the image, has buffers of its own
     for (std::int64_t plane = begin; plane < end; ++plane)

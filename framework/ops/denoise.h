@@ -31,4 +31,12 @@ struct NonLocalMeansOptions {
 /// exp(-d / h^2) where d is the mean squared difference of the patches around both.
 at::Tensor non_local_means(const at::Tensor& image, const NonLocalMeansOptions& options);
 
+/// The same mean over the voxels of another image of equal size: weights exp(-d / h^2) where d is
+/// the mean squared difference between the patch of `image` around a voxel and that of `source`
+/// around a voxel nearby. Where no patch nearby is alike (all weights vanish), the voxel of `image`
+/// itself.
+at::Tensor non_local_means_of(const at::Tensor& image,
+                              const at::Tensor& source,
+                              const NonLocalMeansOptions& options);
+
 }  // namespace triptych

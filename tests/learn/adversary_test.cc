@@ -91,7 +91,7 @@ struct OneStep {
     experiment.model().eval();
     const std::vector<TaskGroup> groups = make_task_groups(experiment, Phase::kTraining);
     const Batch batch = make_batch(groups[0].source, groups[0].source.sampler->step_items(0, 3));
-    gradients.add({{&groups[0], prepared(batch, experiment)}}, 0);
+    gradients.add({{&groups[0], prepared(batch, experiment, groups[0])}}, 0);
     gradients.finish();
   }
   Experiment experiment;

@@ -29,7 +29,7 @@ Batch batch_of(const TaskGroup& group,
     const bool wanted = std::find(samples.begin(), samples.end(), item.sample) != samples.end();
     if (wanted && item.region.start[0] == 0) items.push_back(item);
   }
-  return prepared(make_batch(group.source, items), experiment);
+  return prepared(make_batch(group.source, items), experiment, group);
 }
 
 /// The only group of an experiment in evaluation mode, and what it predicts and loses on given

@@ -71,6 +71,14 @@ class PatchDiscriminator final : public Adversary {
            config_.gradient_penalty * slope_penalty(made, real);
   }
 
+  /// [N, C, D, H, W] -> [N, 1, d, h, w].
+  at::Tensor scores(const at::Tensor& images) override {
+    at::Tensor x = images;
+    for (std::size_t i = 0; i + 1 < convolutions_.size(); ++i)
+      x = torch::leaky_relu(convolutions_[i](x), kSlope);
+    return convolutions_.back()(x);
+  }
+
  private:
   static constexpr double kSlope = 0.2;  ///< of the leaky ReLU
 
@@ -85,13 +93,6 @@ class PatchDiscriminator final : public Adversary {
                        .padding({along(1, 0), 1, 1});
     convolutions_.push_back(register_module(fmt::format("convolution_{}", convolutions_.size()),
                                             torch::nn::Conv3d(options)));
-  }
-
-  /// [N, C, D, H, W] -> [N, 1, d, h, w].
-  at::Tensor scores(at::Tensor x) {
-    for (std::size_t i = 0; i + 1 < convolutions_.size(); ++i)
-      x = torch::leaky_relu(convolutions_[i](x), kSlope);
-    return convolutions_.back()(x);
   }
 
   at::Tensor slope_penalty(const at::Tensor& made, const at::Tensor& real) {
