@@ -4,8 +4,6 @@
 #include "framework/core/random.h"
 #include "framework/ops/scalar_grid.h"
 
-#include <vector>
-
 namespace triptych {
 
 // What scanners add to an image. All act in place; the rotation axis of a CT scan is tensor axis D
@@ -27,26 +25,5 @@ void add_rings(ScalarGrid& grid, double deviation, RandomStream stream);
 /// Multiplies by exp(deviation * smooth field) with structures of about the size of the field of
 /// view.
 void apply_bias_field(ScalarGrid& grid, double deviation, RandomStream stream);
-
-struct BeamErrors {
-  double density = 3.0;     ///< line integral through a field of view full of value 1
-  double hardening = 0.05;  ///< b of: measured = c p - b (p + metal_factor * p_metal)^2, c by
-                            ///< calibration: cupping, dark bands between dense parts
-  double metal_factor =
-      1.0;  ///< absorption of the metal beyond its grey value: hardening and noise along it
-  double noise =
-      0.03;  ///< standard deviation in grey values where rays pass nothing; grows along dense paths
-  double views_per_pixel =
-      1.2;  ///< projections over 180 degrees per detector pixel; few give streaks
-};
-
-/// Errors of a parallel-beam CT scan, slice by slice: the image is projected, each line integral
-/// gets its beam hardening and photon noise, and the filtered backprojection (Ram-Lak) of the
-/// *differences* alone is added. So without errors the image stays as it is, bit for bit. `metal`
-/// (may be empty) holds the metal's fraction of every voxel.
-void add_beam_errors(ScalarGrid& grid,
-                     const std::vector<float>& metal,
-                     const BeamErrors& errors,
-                     RandomStream stream);
 
 }  // namespace triptych
