@@ -79,4 +79,22 @@ void apply_bias_field(ScalarGrid& grid, double deviation, RandomStream stream) {
   });
 }
 
+void add_signal_void(ScalarGrid& grid,
+                     const std::vector<float>& distance_mm,
+                     const SignalVoid& signal_void,
+                     const RandomStream& stream) {
+  if (signal_void.reach_mm <= 0.0) return;
+  const NoiseField shape(stream, signal_void.structure_mm);
+  for_each_row(grid.geometry, [&](const GridRow& row) {
+    for (std::int64_t w = 0; w < row.length; ++w) {
+      const float reach =
+          f(signal_void.reach_mm) * std::exp(f(signal_void.unevenness) * shape.at(row.at(w)));
+      const float away = distance_mm[row.offset + w] / reach;
+      const float lost = away <= 0.0F ? 1.0F : std::exp(-away * away);
+      const float rim = f(signal_void.rim) * std::exp(-4.0F * (away - 2.0F) * (away - 2.0F));
+      grid.values[row.offset + w] *= (1.0F - lost) * (1.0F + rim);
+    }
+  });
+}
+
 }  // namespace triptych

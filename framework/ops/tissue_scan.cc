@@ -45,17 +45,8 @@ ScalarGrid paint(const TissueGrid& sample, const Palette& palette, double contra
   return image;
 }
 
-// Partial volume of coarse voxels: a Gaussian of the voxel's own standard deviation keeps aliasing
-// out.
-ScalarGrid coarsened(ScalarGrid image, const Geometry& target) {
-  std::array<double, 3> sigma{};
-  for (int axis = 0; axis < 3; ++axis) {
-    const double factor = target.spacing[2 - axis] / image.geometry.spacing[2 - axis];
-    sigma[static_cast<std::size_t>(axis)] = 0.5 * std::sqrt(std::max(0.36, factor * factor - 1.0));
-  }
-  blur(image, sigma);
-  return sample_linear(image, target);
-}
+// Voxels of the fine grid are no points either: a scanner of the same voxel size smooths, too.
+constexpr double kLeastSigma = 0.3;
 
 ScalarGrid fraction_of(const TissueGrid& sample, Tissue tissue) {
   ScalarGrid image{sample.geometry, std::vector<float>(sample.tissue.size())};
@@ -78,14 +69,6 @@ Palette labct_palette(const LabctScan& scan) {
   palette.grey[static_cast<std::size_t>(Tissue::kResidual)] =
       palette.grey[static_cast<std::size_t>(Tissue::kAir)] + f(metal / labct_per_cm());
   return palette;
-}
-
-double field_of_view_mm(const Geometry& geometry) {
-  double least = 1e30;
-  for (int axis = 0; axis < 3; ++axis) {
-    least = std::min(least, geometry.spacing[2 - axis] * static_cast<double>(geometry.shape[axis]));
-  }
-  return least;
 }
 
 }  // namespace
@@ -168,11 +151,13 @@ ScalarGrid srct_image(const TissueGrid& sample, const SrctScan& scan) {
 
 ScalarGrid labct_image(const TissueGrid& sample, const LabctScan& scan) {
   return coarsened(paint(sample, labct_palette(scan), scan.contrast),
-                   labct_grid(sample.geometry, scan));
+                   labct_grid(sample.geometry, scan),
+                   kLeastSigma);
 }
 
 ScalarGrid mri_image(const TissueGrid& sample, const MriScan& scan) {
-  return coarsened(paint(sample, kMri, scan.contrast), mri_grid(sample.geometry, scan));
+  return coarsened(
+      paint(sample, kMri, scan.contrast), mri_grid(sample.geometry, scan), kLeastSigma);
 }
 
 void corrupt_srct(ScalarGrid& image, const SrctScan& scan, RandomStream stream) {
@@ -212,7 +197,8 @@ void corrupt_labct(ScalarGrid& image,
   const double air = kMiddle + scan.contrast * (kLabct.grey[0] - kMiddle);
   const double per_cm = labct_per_cm() / scan.contrast;
   const at::Tensor grey = at::from_blob(image.values.data(), {planes, rows, columns}, at::kFloat);
-  ScalarGrid fraction = coarsened(fraction_of(sample, Tissue::kResidual), image.geometry);
+  ScalarGrid fraction =
+      coarsened(fraction_of(sample, Tissue::kResidual), image.geometry, kLeastSigma);
   const at::Tensor metal = at::from_blob(fraction.values.data(), grey.sizes(), at::kFloat);
   // What attenuates in a voxel beside the metal, as if it filled the voxel.
   const at::Tensor others =
@@ -226,22 +212,13 @@ void corrupt_mri(ScalarGrid& image,
                  const TissueGrid& sample,
                  const MriScan& scan,
                  RandomStream stream) {
-  ScalarGrid distance = coarsened({sample.geometry, sample.implant_distance}, image.geometry);
-  const auto reach = f(scan.void_size * field_of_view_mm(sample.geometry));
-  const NoiseField shape(stream.derive("void"), 0.3 * field_of_view_mm(sample.geometry));
-  if (reach > 0.0F) {
-    for_each_row(image.geometry, [&](const GridRow& row) {
-      for (std::int64_t w = 0; w < row.length; ++w) {
-        // Dephased signal near the metal, and some of it piled up as a bright rim where it is
-        // mapped to.
-        const float away =
-            distance.values[row.offset + w] / (reach * std::exp(0.3F * shape.at(row.at(w))));
-        const float lost = away <= 0.0F ? 1.0F : std::exp(-away * away);
-        const float rim = 0.35F * std::exp(-4.0F * (away - 2.0F) * (away - 2.0F));
-        image.values[row.offset + w] *= (1.0F - lost) * (1.0F + rim);
-      }
-    });
-  }
+  const double width_mm = field_of_view_mm(sample.geometry);
+  const ScalarGrid distance =
+      coarsened({sample.geometry, sample.implant_distance}, image.geometry, kLeastSigma);
+  SignalVoid around_implant;
+  around_implant.reach_mm = scan.void_size * width_mm;
+  around_implant.structure_mm = 0.3 * width_mm;
+  add_signal_void(image, distance.values, around_implant, stream.derive("void"));
   apply_bias_field(image, scan.bias, stream.derive("bias"));
   make_rician(image, scan.noise, stream.derive("noise"));
 }
