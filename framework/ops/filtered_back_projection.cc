@@ -6,69 +6,18 @@
 #include "framework/ops/pixel_kernel.h"
 #include "framework/ops/pixel_tensors.h"
 #include "framework/ops/ramp_filter.h"
+#include "framework/ops/short_scan.h"
 #include "framework/ops/slice_tensors.h"
 
-#include <algorithm>
-#include <cmath>
-#include <iterator>
 #include <numbers>
-#include <numeric>
 
 #include <ATen/ATen.h>
 
 namespace triptych {
 namespace {
 
-constexpr double kLargestGap = 4.0;  ///< in median gaps; a wider one was not scanned
-
-/// Distances from each angle to the next on a circle, in the order of `order`.
-struct CircularGaps {
-  std::vector<std::size_t> order;  ///< angles sorted on the circle
-  std::vector<double> gap;         ///< gap[i]: from order[i] to order[i + 1]
-  double median = 0.0;
-  double largest = 0.0;
-};
-
-CircularGaps circular_gaps(const std::vector<double>& angles_rad, double circle_rad) {
-  const std::size_t count = angles_rad.size();
-  std::vector<double> wrapped(count);
-  for (std::size_t i = 0; i < count; ++i)
-    wrapped[i] = angles_rad[i] - circle_rad * std::floor(angles_rad[i] / circle_rad);
-  CircularGaps result;
-  result.order.resize(count);
-  std::iota(result.order.begin(), result.order.end(), std::size_t{0});
-  std::stable_sort(result.order.begin(), result.order.end(), [&](std::size_t a, std::size_t b) {
-    return wrapped[a] < wrapped[b];
-  });
-  for (std::size_t i = 0; i < count; ++i) {
-    const bool last = i + 1 == count;
-    const double next = wrapped[result.order[last ? 0 : i + 1]] + (last ? circle_rad : 0.0);
-    result.gap.push_back(next - wrapped[result.order[i]]);
-  }
-  // Angles that fall together, as 0 and 180 degrees do, say nothing about the usual step.
-  std::vector<double> steps;
-  std::copy_if(result.gap.begin(), result.gap.end(), std::back_inserter(steps), [&](double gap) {
-    return gap > 1e-9 * circle_rad;
-  });
-  std::nth_element(steps.begin(), steps.begin() + static_cast<long>(steps.size() / 2), steps.end());
-  result.median = steps[steps.size() / 2];
-  result.largest = *std::max_element(result.gap.begin(), result.gap.end());
-  return result;
-}
-
 double circle_of(const ScanGeometry& scan) {
   return scan.beam == ScanGeometry::Beam::kParallel ? std::numbers::pi : 2.0 * std::numbers::pi;
-}
-
-void check_full_circle(const ScanGeometry& scan) {
-  if (scan.beam == ScanGeometry::Beam::kParallel) return;
-  const CircularGaps gaps = circular_gaps(scan.angles_rad, circle_of(scan));
-  if (gaps.largest <= kLargestGap * gaps.median && scan.angles_rad.size() > 2) return;
-  throw geometry_error(
-      fmt::format("filtered back projection: a fan beam needs angles all around, got a gap of "
-                  "{:.1f} degrees",
-                  gaps.largest * 180.0 / std::numbers::pi),
-      "use an iterative method for a part of the circle");
 }
 
 /// Filter and back projection together: on packed slices nothing is unpacked between them.
@@ -81,13 +30,14 @@ class FilteredBackProjector final : public LinearOperator {
       : scan_(scan),
         grid_(grid),
         columns_(columns),
+        ray_weights_(parker_weights(scan, columns)),
         weights_(angle_weights(scan)),
         pixels_(scan, grid, columns, weights_),
         ramp_(make_ramp(scan, columns, filter)),
         packed_ramp_(make_ramp_kernel(scan, columns, filter)) {}
 
   at::Tensor apply(const at::Tensor& projections) const override {
-    const at::Tensor slices = as_slices(projections, angles(), columns_, "projections");
+    const at::Tensor slices = weighted(as_slices(projections, angles(), columns_, "projections"));
     if (!runs_on_kernels(slices)) {
       const at::Tensor filtered = ramp_->apply(slices);
       return with_leading_axes(back_project_pixels(filtered, scan_, grid_, weights_), projections);
@@ -104,22 +54,27 @@ class FilteredBackProjector final : public LinearOperator {
     const at::Tensor slices = as_slices(image, grid_.rows, grid_.columns, "image");
     if (!runs_on_kernels(slices)) {
       const at::Tensor spread = project_pixels(slices, scan_, grid_, columns_, weights_);
-      return with_leading_axes(ramp_->apply_adjoint(spread), image);
+      return with_leading_axes(weighted(ramp_->apply_adjoint(spread)), image);
     }
     at::Tensor result = at::empty({slices.size(0), angles(), columns_}, slices.options());
     for_packed(slices, result, [&](const PackedSlices& from, PackedSlices& to) {
       pixels_.project(from, to);
       packed_ramp_.apply_adjoint(to);
     });
-    return with_leading_axes(result, image);
+    return with_leading_axes(weighted(result), image);
   }
 
  private:
   std::int64_t angles() const { return static_cast<std::int64_t>(scan_.angles_rad.size()); }
+  at::Tensor weighted(const at::Tensor& projections) const {
+    return ray_weights_.defined() ? projections * ray_weights_.to(projections.options())
+                                  : projections;
+  }
 
   ScanGeometry scan_;
   SliceGrid grid_;
   std::int64_t columns_;
+  at::Tensor ray_weights_;  ///< undefined: a full circle
   std::vector<double> weights_;
   PixelKernel pixels_;
   std::shared_ptr<const LinearOperator> ramp_;
@@ -134,7 +89,8 @@ std::vector<double> angle_weights(const ScanGeometry& scan) {
   const double share = scan.beam == ScanGeometry::Beam::kParallel ? 0.5 : 0.25;
   std::vector<double> weights(count, 0.0);
   for (std::size_t i = 0; i < count; ++i) {
-    const double gap = gaps.gap[i] > kLargestGap * gaps.median ? gaps.median : gaps.gap[i];
+    const double gap =
+        gaps.gap[i] > CircularGaps::kLargest * gaps.median ? gaps.median : gaps.gap[i];
     weights[gaps.order[i]] += share * gap;
     weights[gaps.order[(i + 1) % count]] += share * gap;
   }
@@ -154,7 +110,6 @@ at::Tensor fbp(const at::Tensor& projections,
                RampFilter filter) {
   check(grid, scan);
   check_projections(projections, scan);
-  check_full_circle(scan);
   return differentiable_apply(
       std::make_shared<FilteredBackProjector>(scan, grid, projections.size(-1), filter),
       projections);

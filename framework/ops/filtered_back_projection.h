@@ -45,9 +45,11 @@ at::Tensor filter_projections(const at::Tensor& projections,
 ///
 /// Each pixel takes from every filtered projection the linearly interpolated value at its own
 /// detector position (zero beyond the outermost columns), weighted by angle_weights and, in fans,
-/// by the inverse square of the distance from the source. Fans must cover the full circle, else
-/// geometry_error. Differentiable: the gradient is the exact adjoint of filter and back projection.
-/// float32 on the CPU runs on threads; other tensors take LibTorch's operators.
+/// by the inverse square of the distance from the source. Fans cover the full circle or, in
+/// one piece, at least 180 degrees and the fan: then rays that are measured twice share their
+/// weight (parker_weights); else geometry_error. Differentiable: the gradient is the exact adjoint
+/// of filter and back projection. float32 on the CPU runs on threads; other tensors take LibTorch's
+/// operators.
 at::Tensor fbp(const at::Tensor& projections,
                const ScanGeometry& scan,
                const SliceGrid& grid,

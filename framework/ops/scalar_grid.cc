@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace triptych {
 namespace {
@@ -164,6 +165,26 @@ ScalarGrid sample_linear(const ScalarGrid& source, const Geometry& target) {
     }
   });
   return result;
+}
+
+ScalarGrid coarsened(ScalarGrid source, const Geometry& target, double least_sigma) {
+  std::array<double, 3> sigma{};
+  for (int axis = 0; axis < 3; ++axis) {
+    const double factor = target.spacing[2 - axis] / source.geometry.spacing[2 - axis];
+    sigma[static_cast<std::size_t>(axis)] =
+        std::max(least_sigma, 0.5 * std::sqrt(std::max(0.0, factor * factor - 1.0)));
+  }
+  blur(source, sigma);
+  return sample_linear(source, target);
+}
+
+double field_of_view_mm(const Geometry& geometry) {
+  double least = std::numeric_limits<double>::infinity();
+  for (int axis = 0; axis < 3; ++axis) {
+    const double side = geometry.spacing[2 - axis] * static_cast<double>(geometry.shape[axis]);
+    if (geometry.shape[axis] > 1) least = std::min(least, side);
+  }
+  return std::isfinite(least) ? least : geometry.spacing.minCoeff();
 }
 
 std::array<std::vector<std::int64_t>, 3> nearest_indices(const Geometry& source,

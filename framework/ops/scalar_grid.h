@@ -47,6 +47,14 @@ void enhance_edges(ScalarGrid& grid, double amount);
 /// repeated. No smoothing.
 ScalarGrid sample_linear(const ScalarGrid& source, const Geometry& target);
 
+/// `source` as an imager of the coarser voxels of `target` sees it: smoothed by the Gaussian of
+/// their sensitivity, sigma = sqrt(factor^2 - 1) / 2 voxels of `source`, at least `least_sigma`,
+/// then sampled.
+ScalarGrid coarsened(ScalarGrid source, const Geometry& target, double least_sigma = 0.0);
+
+/// Shortest side in mm among the axes longer than a voxel.
+double field_of_view_mm(const Geometry& geometry);
+
 /// The nearest index in `source` for every index of `target` (parallel axes) along D, H and W,
 /// clamped to the grid.
 std::array<std::vector<std::int64_t>, 3> nearest_indices(const Geometry& source,

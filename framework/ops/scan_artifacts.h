@@ -28,25 +28,20 @@ void add_rings(ScalarGrid& grid, double deviation, RandomStream stream);
 /// view.
 void apply_bias_field(ScalarGrid& grid, double deviation, RandomStream stream);
 
-struct BeamErrors {
-  double density = 3.0;     ///< line integral through a field of view full of value 1
-  double hardening = 0.05;  ///< b of: measured = c p - b (p + metal_factor * p_metal)^2, c by
-                            ///< calibration: cupping, dark bands between dense parts
-  double metal_factor =
-      1.0;  ///< absorption of the metal beyond its grey value: hardening and noise along it
-  double noise =
-      0.03;  ///< standard deviation in grey values where rays pass nothing; grows along dense paths
-  double views_per_pixel =
-      1.2;  ///< projections over 180 degrees per detector pixel; few give streaks
+/// Signal lost about metal, whose field dephases the spins, and what of it is mapped elsewhere as a
+/// bright rim. At distance d from the metal, with a = d / reach, the factor on the signal is
+/// (1 - exp(-a^2)) (1 + rim exp(-4 (a - 2)^2)), and 0 within.
+struct SignalVoid {
+  double reach_mm = 0.0;      ///< 0: no void
+  double rim = 0.35;          ///< relative signal gained at twice the reach
+  double unevenness = 0.3;    ///< about the standard deviation of the logarithm of the reach
+  double structure_mm = 1.0;  ///< over which the reach varies
 };
 
-/// Errors of a parallel-beam CT scan, slice by slice: the image is projected, each line integral
-/// gets its beam hardening and photon noise, and the filtered backprojection (Ram-Lak) of the
-/// *differences* alone is added. So without errors the image stays as it is, bit for bit. `metal`
-/// (may be empty) holds the metal's fraction of every voxel.
-void add_beam_errors(ScalarGrid& grid,
-                     const std::vector<float>& metal,
-                     const BeamErrors& errors,
-                     RandomStream stream);
+/// `distance_mm` to the metal, one a voxel.
+void add_signal_void(ScalarGrid& grid,
+                     const std::vector<float>& distance_mm,
+                     const SignalVoid& signal_void,
+                     const RandomStream& stream);
 
 }  // namespace triptych

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/ops/tissue_scan.h"
 
+#include "framework/ops/ct_scan.h"
+
 #include <algorithm>
 #include <cmath>
+
+#include <ATen/ATen.h>
 
 namespace triptych {
 namespace {
@@ -19,7 +23,8 @@ struct Palette {
 // 1).
 constexpr Palette kSrct = {{0.06F, 0.26F, 0.20F, 0.68F, 0.36F, 0.40F, 0.16F, 0.44F},
                            {0.00F, 0.020F, 0.025F, 0.04F, 0.00F, 0.30F, 0.00F, 0.00F}};
-constexpr Palette kLabct = {{0.02F, 0.24F, 0.20F, 0.80F, 0.70F, 0.50F, 0.30F, 0.62F},
+// The residual material's grey follows from its attenuation: labct_palette.
+constexpr Palette kLabct = {{0.02F, 0.24F, 0.20F, 0.80F, 0.70F, 0.50F, 0.30F, 0.00F},
                             {0.00F, 0.015F, 0.015F, 0.04F, 0.00F, 0.15F, 0.00F, 0.00F}};
 // Protons: fatty marrow bright, muscle and fluid grey, mineral and metal dark; corrosion products
 // hold some water.
@@ -40,17 +45,8 @@ ScalarGrid paint(const TissueGrid& sample, const Palette& palette, double contra
   return image;
 }
 
-// Partial volume of coarse voxels: a Gaussian of the voxel's own standard deviation keeps aliasing
-// out.
-ScalarGrid coarsened(ScalarGrid image, const Geometry& target) {
-  std::array<double, 3> sigma{};
-  for (int axis = 0; axis < 3; ++axis) {
-    const double factor = target.spacing[2 - axis] / image.geometry.spacing[2 - axis];
-    sigma[static_cast<std::size_t>(axis)] = 0.5 * std::sqrt(std::max(0.36, factor * factor - 1.0));
-  }
-  blur(image, sigma);
-  return sample_linear(image, target);
-}
+// Voxels of the fine grid are no points either: a scanner of the same voxel size smooths, too.
+constexpr double kLeastSigma = 0.3;
 
 ScalarGrid fraction_of(const TissueGrid& sample, Tissue tissue) {
   ScalarGrid image{sample.geometry, std::vector<float>(sample.tissue.size())};
@@ -60,12 +56,19 @@ ScalarGrid fraction_of(const TissueGrid& sample, Tissue tissue) {
   return image;
 }
 
-double field_of_view_mm(const Geometry& geometry) {
-  double least = 1e30;
-  for (int axis = 0; axis < 3; ++axis) {
-    least = std::min(least, geometry.spacing[2 - axis] * static_cast<double>(geometry.shape[axis]));
-  }
-  return least;
+/// Attenuation in 1/cm of a grey value 1 above air: the palette's bone is cortical bone.
+double labct_per_cm() {
+  const auto grey = [](Tissue tissue) { return kLabct.grey[static_cast<std::size_t>(tissue)]; };
+  return attenuation_per_cm(XRayMaterial::kBone, CtScan::kReferenceKev) /
+         (grey(Tissue::kBone) - grey(Tissue::kAir));
+}
+
+Palette labct_palette(const LabctScan& scan) {
+  Palette palette = kLabct;
+  const double metal = attenuation_per_cm(x_ray_material(scan.metal), CtScan::kReferenceKev);
+  palette.grey[static_cast<std::size_t>(Tissue::kResidual)] =
+      palette.grey[static_cast<std::size_t>(Tissue::kAir)] + f(metal / labct_per_cm());
+  return palette;
 }
 
 }  // namespace
@@ -147,11 +150,14 @@ ScalarGrid srct_image(const TissueGrid& sample, const SrctScan& scan) {
 }
 
 ScalarGrid labct_image(const TissueGrid& sample, const LabctScan& scan) {
-  return coarsened(paint(sample, kLabct, scan.contrast), labct_grid(sample.geometry, scan));
+  return coarsened(paint(sample, labct_palette(scan), scan.contrast),
+                   labct_grid(sample.geometry, scan),
+                   kLeastSigma);
 }
 
 ScalarGrid mri_image(const TissueGrid& sample, const MriScan& scan) {
-  return coarsened(paint(sample, kMri, scan.contrast), mri_grid(sample.geometry, scan));
+  return coarsened(
+      paint(sample, kMri, scan.contrast), mri_grid(sample.geometry, scan), kLeastSigma);
 }
 
 void corrupt_srct(ScalarGrid& image, const SrctScan& scan, RandomStream stream) {
@@ -160,39 +166,59 @@ void corrupt_srct(ScalarGrid& image, const SrctScan& scan, RandomStream stream) 
   add_white_noise(image, scan.noise, stream.derive("noise"));
 }
 
+void LabctScan::validate(config::Problems& problems) const {
+  if (peak_kv > 0.0 && peak_kv < 20.0) problems.add("peak_kv", "expects 0, or 20 to 150");
+  if (photons > 0.0 && photons < 1.0) problems.add("photons", "expects 0, or 1 or more");
+}
+
 void corrupt_labct(ScalarGrid& image,
                    const TissueGrid& sample,
                    const LabctScan& scan,
                    RandomStream stream) {
-  const ScalarGrid metal = coarsened(fraction_of(sample, Tissue::kResidual), image.geometry);
-  BeamErrors errors;
-  errors.hardening = scan.hardening;
-  errors.metal_factor = scan.metal_streaks;
-  errors.noise = scan.noise;
-  errors.views_per_pixel = scan.views_per_pixel;
-  add_beam_errors(image, metal.values, errors, stream.derive("beam"));
+  CtScan ct;
+  ct.views = scan.views;
+  ct.peak_kv = scan.peak_kv;
+  ct.aluminium_mm = scan.aluminium_mm;
+  ct.photons = scan.photons;
+  ct.electronic = scan.electronic;
+  ct.gain_deviation = scan.gain_deviation;
+  ct.metal = x_ray_material(scan.metal);
+
+  // Rays know products of attenuation and length alone: a factor on all attenuation is one on the
+  // lengths, and the materials keep the attenuation that they have.
+  const auto& [planes, rows, columns] = image.geometry.shape;
+  SliceGrid grid = slice_grid_of(image.geometry);
+  const double width_mm = std::max(static_cast<double>(rows) * grid.row_spacing_mm,
+                                   static_cast<double>(columns) * grid.column_spacing_mm);
+  const double stretch = scan.contrast * scan.scanned_width_mm / width_mm;
+  grid.row_spacing_mm *= stretch;
+  grid.column_spacing_mm *= stretch;
+
+  const double air = kMiddle + scan.contrast * (kLabct.grey[0] - kMiddle);
+  const double per_cm = labct_per_cm() / scan.contrast;
+  const at::Tensor grey = at::from_blob(image.values.data(), {planes, rows, columns}, at::kFloat);
+  ScalarGrid fraction =
+      coarsened(fraction_of(sample, Tissue::kResidual), image.geometry, kLeastSigma);
+  const at::Tensor metal = at::from_blob(fraction.values.data(), grey.sizes(), at::kFloat);
+  // What attenuates in a voxel beside the metal, as if it filled the voxel.
+  const at::Tensor others =
+      ((grey - air) * per_cm - attenuation_per_cm(ct.metal, CtScan::kReferenceKev) * metal)
+          .clamp_min(0.0) /
+      (1.0 - metal).clamp_min(1e-3);
+  grey.copy_(simulate_ct_scan({others, metal}, grid, ct, stream) / per_cm + air);
 }
 
 void corrupt_mri(ScalarGrid& image,
                  const TissueGrid& sample,
                  const MriScan& scan,
                  RandomStream stream) {
-  ScalarGrid distance = coarsened({sample.geometry, sample.implant_distance}, image.geometry);
-  const auto reach = f(scan.void_size * field_of_view_mm(sample.geometry));
-  const NoiseField shape(stream.derive("void"), 0.3 * field_of_view_mm(sample.geometry));
-  if (reach > 0.0F) {
-    for_each_row(image.geometry, [&](const GridRow& row) {
-      for (std::int64_t w = 0; w < row.length; ++w) {
-        // Dephased signal near the metal, and some of it piled up as a bright rim where it is
-        // mapped to.
-        const float away =
-            distance.values[row.offset + w] / (reach * std::exp(0.3F * shape.at(row.at(w))));
-        const float lost = away <= 0.0F ? 1.0F : std::exp(-away * away);
-        const float rim = 0.35F * std::exp(-4.0F * (away - 2.0F) * (away - 2.0F));
-        image.values[row.offset + w] *= (1.0F - lost) * (1.0F + rim);
-      }
-    });
-  }
+  const double width_mm = field_of_view_mm(sample.geometry);
+  const ScalarGrid distance =
+      coarsened({sample.geometry, sample.implant_distance}, image.geometry, kLeastSigma);
+  SignalVoid around_implant;
+  around_implant.reach_mm = scan.void_size * width_mm;
+  around_implant.structure_mm = 0.3 * width_mm;
+  add_signal_void(image, distance.values, around_implant, stream.derive("void"));
   apply_bias_field(image, scan.bias, stream.derive("bias"));
   make_rician(image, scan.noise, stream.derive("noise"));
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "framework/config/problems.h"
 #include "framework/config/rules.h"
 #include "framework/ops/scan_artifacts.h"
 
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 namespace triptych {
@@ -91,39 +93,65 @@ struct SrctScan {
   }
 };
 
-/// Laboratory CT: coarser, with beam hardening (cupping, streaks between dense parts) and
-/// correlated noise.
+/// Laboratory CT: coarser, by the physics of CtScan in slices across D. Grey values are linear in
+/// attenuation: air 0.02, cortical bone 0.8, the metal by its real attenuation at
+/// CtScan::kReferenceKev.
 struct LabctScan {
   double factor = 2.0;
   double contrast = 1.0;
-  double noise = 0.03;
-  double hardening = 0.06;
-  double metal_streaks = 0.8;
-  double views_per_pixel = 0.9;
+  double scanned_width_mm = 40.0;
+  std::int64_t views = 0;
+  double peak_kv = 120.0;
+  double aluminium_mm = 6.0;
+  double photons = 1200.0;
+  double electronic = 0.0;
+  double gain_deviation = 0.0;
+  std::string metal = "magnesium";
 
   void visit(auto& field) {
     field("factor", factor, "voxel size relative to spacing_mm", config::Between{1.0, 8.0});
     field("contrast",
           contrast,
-          "factor on the grey-value differences between tissues",
+          "factor on all attenuation, and so on the grey-value differences between tissues",
           config::Between{0.05, 5.0});
-    field("noise",
-          noise,
-          "standard deviation of the noise of the reconstruction in air",
+    field("scanned_width_mm",
+          scanned_width_mm,
+          "width of the field of view for the X-rays, whatever size and spacing_mm say: a specimen "
+          "of less than a mm would attenuate them by a few percent only, so its lengths are "
+          "stretched to this width; the true width gives the true attenuation",
+          config::Between{0.01, 1000.0},
+          config::Unit{"mm"});
+    field("views",
+          views,
+          "projections over 180 degrees; 0: as many as the detector needs, few give streaks",
+          config::Between{0, 100000});
+    field("peak_kv",
+          peak_kv,
+          "voltage of the tube, 20 to 150; 0: one energy, no beam hardening",
+          config::Between{0.0, 150.0});
+    field("aluminium_mm",
+          aluminium_mm,
+          "filter of the tube; less of it hardens the beam in the specimen more",
+          config::Between{0.0, 100.0},
+          config::Unit{"mm"});
+    field("photons",
+          photons,
+          "photons per detector pixel and view without a specimen; 0: no noise",
+          config::AtLeast{0.0});
+    field("electronic",
+          electronic,
+          "standard deviation of the read-out noise, in photons",
+          config::AtLeast{0.0});
+    field("gain_deviation",
+          gain_deviation,
+          "relative gain error of detector pixels; makes rings",
           config::Between{0.0, 1.0});
-    field("hardening",
-          hardening,
-          "beam hardening: relative loss of a line integral of 1",
-          config::Between{0.0, 0.5});
-    field("metal_streaks",
-          metal_streaks,
-          "how much more than its grey value the metal absorbs and hardens the beam",
-          config::Between{0.0, 10.0});
-    field("views_per_pixel",
-          views_per_pixel,
-          "projections per detector pixel; few of them give streaks",
-          config::Between{0.1, 4.0});
+    field("metal",
+          metal,
+          "material of the implant, for this scanner alone",
+          config::OneOf{"magnesium", "aluminium", "titanium", "iron"});
   }
+  void validate(config::Problems& problems) const;
 };
 
 /// Magnetic resonance imaging: bone and metal dark, a signal void around the implant.
@@ -167,7 +195,7 @@ ScalarGrid srct_image(const TissueGrid& sample, const SrctScan& scan);
 ScalarGrid labct_image(const TissueGrid& sample, const LabctScan& scan);
 ScalarGrid mri_image(const TissueGrid& sample, const MriScan& scan);
 
-/// Adds what the scanner adds.
+/// Adds what the scanner adds; labct_image is scanned anew.
 void corrupt_srct(ScalarGrid& image, const SrctScan& scan, RandomStream stream);
 void corrupt_labct(ScalarGrid& image,
                    const TissueGrid& sample,

@@ -128,21 +128,29 @@ double mean_attenuation_per_cm(XRayMaterial material, const XRaySpectrum& spectr
 at::Tensor polychromatic_line_integrals(std::span<const MaterialPath> paths,
                                         const XRaySpectrum& spectrum) {
   if (paths.empty()) throw shape_error("polychromatic projection: expected at least one material");
-  at::Tensor log_signal;  // ln(sum of shares exp(-..)), with the largest term taken out
-  for (std::size_t i = 0; i < spectrum.shares.size(); ++i) {
-    at::Tensor exponent;
-    for (const MaterialPath& path : paths) {
-      if (!path.length_cm.sizes().equals(paths[0].length_cm.sizes()))
-        throw shape_error(
-            "polychromatic projection: expected paths of one shape for all materials");
-      const at::Tensor term =
-          path.length_cm * -attenuation_per_cm(path.material, spectrum.energies_kev[i]);
-      exponent = exponent.defined() ? exponent + term : term;
-    }
-    exponent = exponent + std::log(spectrum.shares[i]);
-    log_signal = log_signal.defined() ? at::logaddexp(log_signal, exponent) : exponent;
+  for (const MaterialPath& path : paths) {
+    if (!path.length_cm.sizes().equals(paths[0].length_cm.sizes()))
+      throw shape_error("polychromatic projection: expected paths of one shape for all materials");
   }
-  return -log_signal;
+  // Sums of mu L over materials. The energy that passes best is taken out of the sum over energies,
+  // so that some signal is left however long the paths.
+  const auto integrals = [&](const auto& per_cm) {
+    at::Tensor sum = paths[0].length_cm * per_cm(paths[0].material);
+    for (const MaterialPath& path : paths.subspan(1))
+      sum = at::add(sum, path.length_cm, per_cm(path.material));
+    return sum;
+  };
+  const double best = *std::max_element(spectrum.energies_kev.begin(), spectrum.energies_kev.end());
+  const auto at_best = [&](XRayMaterial material) { return attenuation_per_cm(material, best); };
+  at::Tensor signal;
+  for (std::size_t i = 0; i < spectrum.shares.size(); ++i) {
+    const at::Tensor passed = at::exp(integrals([&](XRayMaterial material) {
+      return at_best(material) - attenuation_per_cm(material, spectrum.energies_kev[i]);
+    }));
+    signal = signal.defined() ? at::add(signal, passed, spectrum.shares[i])
+                              : passed * spectrum.shares[i];
+  }
+  return integrals(at_best) - signal.log();
 }
 
 at::Tensor corrected_for_water(const at::Tensor& measured,

@@ -162,9 +162,10 @@ TEST(ImplantPhantom, ArtifactsKeepTheirImageRecognisable) {
 }
 
 TEST(ImplantPhantom, ARepeatedScanHasNoiseOfItsOwn) {
-  const auto dataset = phantoms("size: [64, 64, 64]\nlabct: {hardening: 0.0}");
+  const auto dataset = phantoms("size: [64, 64, 64]");
+  const auto noiseless = phantoms("size: [64, 64, 64]\nlabct: {photons: 0.0}");
   for (const std::string entry : {"labct", "followup_labct"}) {
-    const at::Tensor clean = read(*dataset, entry + "_clean").flatten();
+    const at::Tensor clean = read(*noiseless, entry).flatten();
     const at::Tensor first = read(*dataset, entry).flatten() - clean;
     const at::Tensor second = read(*dataset, entry + "_repeat").flatten() - clean;
     const double correlation =
@@ -245,6 +246,9 @@ TEST(ImplantPhantom, RefusesUnknownEntriesAndBadNumbers) {
       std::string::npos);
   EXPECT_NE(testing::error_message("schema", [] { phantoms("size: [4, 64, 64]"); }).find("16"),
             std::string::npos);
+  EXPECT_NE(
+      testing::error_message("schema", [] { phantoms("labct: {peak_kv: 5.0}"); }).find("peak_kv"),
+      std::string::npos);
   const auto dataset = phantoms("entries: [label]");
   EXPECT_NE(testing::error_message("data", [&] { dataset->read(0, "srct", {}); }).find("srct"),
             std::string::npos);

@@ -51,11 +51,19 @@ TEST_P(IntensityTransforms, LeaveUnnamedEntriesAloneAndRefuseOthers) {
               ::testing::HasSubstr("did you mean 'image'"));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Data,
-    IntensityTransforms,
-    ::testing::Values("brightness", "contrast", "gamma", "gaussian_noise", "gaussian_blur"),
-    [](const auto& test) { return std::string(test.param); });
+INSTANTIATE_TEST_SUITE_P(Data,
+                         IntensityTransforms,
+                         ::testing::Values("brightness",
+                                           "contrast",
+                                           "gamma",
+                                           "gaussian_noise",
+                                           "gaussian_blur",
+                                           "bias_field",
+                                           "rician_noise",
+                                           "ghosting",
+                                           "signal_void",
+                                           "downsample"),
+                         [](const auto& test) { return std::string(test.param); });
 
 Sample ramp() { return testing::numbered_sample("ramp", {2, 5, 10}); }
 

@@ -29,43 +29,6 @@ double value(const ScalarGrid& image, std::int64_t d, std::int64_t h, std::int64
   return image.values[(d * image.geometry.shape[1] + h) * image.geometry.shape[2] + w];
 }
 
-TEST(BeamErrors, LeaveTheImageAloneWhenThereAreNone) {
-  ScalarGrid image = disc(2, 32);
-  const std::vector<float> before = image.values;
-  BeamErrors none;
-  none.noise = 0.0;
-  none.hardening = 0.0;
-  add_beam_errors(image, {}, none, RandomStream(1));
-  EXPECT_EQ(image.values, before);
-}
-
-TEST(BeamErrors, HardeningCupsADenseDisc) {
-  ScalarGrid image = disc(1, 64);
-  BeamErrors hard;
-  hard.noise = 0.0;
-  hard.hardening = 0.1;
-  add_beam_errors(image, {}, hard, RandomStream(1));
-  EXPECT_LT(value(image, 0, 32, 32), value(image, 0, 32, 32 + 20) - 0.05);
-  EXPECT_NEAR(value(image, 0, 32, 32), 1.0, 0.3) << "calibration keeps the grey value roughly";
-}
-
-TEST(BeamErrors, NoiseHasTheDeviationAskedForInAir) {
-  ScalarGrid image = disc(8, 64);
-  std::fill(image.values.begin(), image.values.end(), 0.0F);
-  BeamErrors noisy;
-  noisy.noise = 0.05;
-  noisy.hardening = 0.0;
-  add_beam_errors(image, {}, noisy, RandomStream(1));
-  double squares = 0.0;
-  int count = 0;
-  for (std::int64_t d = 0; d < 8; ++d) {
-    for (std::int64_t h = 20; h < 44; ++h) {
-      for (std::int64_t w = 20; w < 44; ++w, ++count) squares += std::pow(value(image, d, h, w), 2);
-    }
-  }
-  EXPECT_NEAR(std::sqrt(squares / count), 0.05, 0.01);
-}
-
 TEST(ScanArtifacts, RingsAreConcentricAboutTheFirstAxis) {
   ScalarGrid image = disc(2, 33);
   std::fill(image.values.begin(), image.values.end(), 0.0F);
@@ -92,8 +55,6 @@ TEST(ScanArtifacts, DoNotDependOnTheNumberOfThreads) {
   const auto corrupted = [](int threads) {
     set_num_threads(threads);
     ScalarGrid image = disc(3, 32);
-    BeamErrors errors;
-    add_beam_errors(image, image.values, errors, RandomStream(1));
     add_rings(image, 0.1, RandomStream(2));
     apply_bias_field(image, 0.3, RandomStream(3));
     make_rician(image, 0.1, RandomStream(4));
