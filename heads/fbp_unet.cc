@@ -11,9 +11,9 @@ namespace {
 /// IEEE Trans. Image Process. 26:4509).
 ///
 /// Role `projections` [N, 1, D, A, W] -> [N, 1, D, H, W] on the projections' grid, in 1/cm or the
-/// unit that the projections imply. With metal, the role `metal` too: the network sees the
-/// reconstruction whose trace was completed, which it corrects, beside the one as measured; the
-/// modality `reconstruction` then has two channels. Starts as the identity.
+/// unit that the projections imply. With metal, the role `metal` too: the network corrects the
+/// reconstruction whose trace was completed, and sees ReconstructionProblem::with_metal_seen, three
+/// channels of the modality `reconstruction`. Starts as the identity.
 class FbpUnetHead final : public Head {
  public:
   struct Config {
@@ -37,7 +37,7 @@ class FbpUnetHead final : public Head {
       const FullPrecision full(inputs.batch().at("projections").data.device());
       ReconstructionProblem made(inputs.batch(), config_.metal, cache_);
       start = seen = made.fbp(made.completed());
-      if (config_.metal.any()) seen = torch::cat({start, made.fbp(made.measured())}, 1);
+      if (config_.metal.any()) seen = made.with_metal_seen(start);
       return made;
     }();
     const at::Tensor image =
@@ -47,7 +47,8 @@ class FbpUnetHead final : public Head {
   std::int64_t out_channels() const override { return 1; }
   std::vector<std::string> roles() const override { return config_.metal.roles(); }
   std::map<std::string, std::int64_t> encodes() const override {
-    return {{"reconstruction", config_.metal.any() ? 2 : 1}};
+    return {
+        {"reconstruction", config_.metal.any() ? ReconstructionProblem::kMetalSeenChannels : 1}};
   }
 
  private:

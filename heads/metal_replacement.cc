@@ -47,10 +47,9 @@ class MetalReplacementHead final : public Head {
   Prediction forward(HeadInputs& inputs) override {
     const FullPrecision full(inputs.batch().at("projections").data.device());
     const ReconstructionProblem problem(inputs.batch(), config_.metal, cache_);
-    const at::Tensor corrupted = problem.fbp(problem.measured());
     at::Tensor image = problem.fbp(problem.completed());
     const auto corrected = [&] {
-      const at::Tensor seen = torch::cat({image, corrupted}, 1);
+      const at::Tensor seen = problem.with_metal_seen(image);
       return image + correction_(finest_features(inputs, seen, "reconstruction", pyramid_));
     };
     const at::Tensor share = torch::sigmoid(measured_share_);
@@ -62,7 +61,9 @@ class MetalReplacementHead final : public Head {
   }
   std::int64_t out_channels() const override { return 1; }
   std::vector<std::string> roles() const override { return config_.metal.roles(); }
-  std::map<std::string, std::int64_t> encodes() const override { return {{"reconstruction", 2}}; }
+  std::map<std::string, std::int64_t> encodes() const override {
+    return {{"reconstruction", ReconstructionProblem::kMetalSeenChannels}};
+  }
 
  private:
   static constexpr double kFirstLogit = -3.0;  ///< measured values behind metal count 5 %

@@ -12,6 +12,10 @@
 
 namespace triptych::app {
 
+/// Keys of `input` in `reconstruct`.
+inline constexpr std::array<const char*, 4> kScanInputs = {
+    "projections", "flats", "darks", "metal"};
+
 /// Keys of `reconstruct`.
 struct ReconstructConfig {
   struct Datasets {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/light_verbs.h"
+#include "framework/app/reconstruct_config.h"
 #include "framework/config/compose.h"
 #include "framework/core/error.h"
 
@@ -47,6 +48,34 @@ if [[ "$funcstack[1]" == _triptych ]]; then _triptych "$@"; else compdef _tripty
 
 using config::Node;
 
+/// The dotted keys of a config struct as words `key=`, and `key=word` where there is a list of
+/// words.
+class KeyWords final : public config::Visitor {
+ public:
+  explicit KeyWords(std::string prefix = "") : prefix_(std::move(prefix)) {}
+  const std::vector<std::string>& keys() const { return keys_; }
+  const std::vector<std::string>& values() const { return values_; }
+
+ private:
+  void member_found(const config::FieldSpec& spec,
+                    const config::MemberType& type,
+                    void* member) override {
+    const std::string name = prefix_ + spec.name;
+    if (type.kind == config::MemberType::Kind::kStruct) {
+      KeyWords nested(name + ".");
+      type.visit(member, nested);
+      keys_.insert(keys_.end(), nested.keys_.begin(), nested.keys_.end());
+      values_.insert(values_.end(), nested.values_.begin(), nested.values_.end());
+      return;
+    }
+    if (type.kind != config::MemberType::Kind::kMap) keys_.push_back(name + "=");
+    for (const std::string& word : spec.one_of) values_.push_back(name + "=" + word);
+  }
+
+  std::string prefix_;
+  std::vector<std::string> keys_, values_;
+};
+
 /// What may follow on an unfinished command line.
 class Completer {
  public:
@@ -70,6 +99,7 @@ class Completer {
     if (verb == "new" && before_.size() == 1)
       offer_all({"backbone", "dataset", "head", "loss", "task", "weighting"});
     if (verb == "describe") describe();
+    if (verb == "reconstruct") reconstruct();
     if (verb == "train" || verb == "compose" || verb == "summary" || verb == "generate")
       overrides();
     return found_;
@@ -105,6 +135,20 @@ class Completer {
       offer_all({"loss", "transform"});
     }
     if (before_.size() == 2) offer_all(repository.options(before_[1]));
+  }
+
+  /// Keys up to the next dot, or the words that a key may have.
+  void reconstruct() {
+    KeyWords words;
+    ReconstructConfig().visit(words);
+    if (current_.find('=') != std::string::npos) return offer_all(words.values());
+    std::vector<std::string> keys;
+    for (const char* role : kScanInputs) keys.push_back(std::string("input.") + role + "=");
+    keys.insert(keys.end(), words.keys().begin(), words.keys().end());
+    for (const std::string& key : keys) {
+      const std::size_t dot = key.find('.', current_.size());
+      offer(dot == std::string::npos ? key : key.substr(0, dot + 1));
+    }
   }
 
   void overrides() {

@@ -8,6 +8,7 @@
 #include "framework/core/log.h"
 #include "framework/image/io.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include <ATen/ATen.h>
@@ -16,7 +17,7 @@ namespace triptych::app {
 
 void ReconstructConfig::validate(config::Problems& problems) const {
   for (const auto& [role, file] : input) {
-    if (role != "projections" && role != "flats" && role != "darks" && role != "metal")
+    if (std::find(kScanInputs.begin(), kScanInputs.end(), role) == kScanInputs.end())
       problems.add("input",
                    fmt::format("expects input.projections, input.flats, input.darks or "
                                "input.metal, got input.{}",

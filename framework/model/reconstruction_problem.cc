@@ -133,8 +133,8 @@ at::Tensor ReconstructionProblem::by_scan(
 }
 
 void ReconstructionProblem::complete(const at::Tensor& metal, const MetalSetup& setup) {
-  const at::Tensor mask = (metal > 0).to(torch::kFloat);
-  const at::Tensor trace = by_scan(mask, [&](const ScanOperators& scan, const at::Tensor& part) {
+  metal_ = (metal > 0).to(torch::kFloat);
+  const at::Tensor trace = by_scan(metal_, [&](const ScanOperators& scan, const at::Tensor& part) {
     return metal_trace(part, scan.scan, scan.columns, scan.grid);
   });
   trust_ = trace.logical_not().to(torch::kFloat);
@@ -142,6 +142,11 @@ void ReconstructionProblem::complete(const at::Tensor& metal, const MetalSetup& 
   if (setup.completion != "nmar") return;
   scale_ = torch::ones({measured_.size(0), 1, 1, 1, 1}, measured_.options());
   completed_ = completed_with(nmar_prior(fbp(completed_), PriorTissues::of_water(setup.water)));
+}
+
+at::Tensor ReconstructionProblem::with_metal_seen(const at::Tensor& image) const {
+  const at::Tensor artifacts = (fbp(measured_) - fbp(completed_)).clamp(-1.0, 1.0);
+  return torch::cat({image, artifacts, metal_}, 1);
 }
 
 at::Tensor ReconstructionProblem::project(const at::Tensor& image) const {

@@ -85,6 +85,12 @@ class ReconstructionProblem {
   /// 0 where a ray passes metal, 1 elsewhere; undefined without metal.
   const at::Tensor& trust() const { return trust_; }
 
+  /// What a network that corrects `image` [N, 1, D, H, W] beside metal sees, [N, 3, D, H, W]: the
+  /// image, what the metal adds to it in the reconstruction as measured (between -1 and 1, since
+  /// metal attenuates many times more than tissue), and where it is.
+  at::Tensor with_metal_seen(const at::Tensor& image) const;
+  static constexpr std::int64_t kMetalSeenChannels = 3;
+
   at::Tensor project(const at::Tensor& image) const;
   at::Tensor back_project(const at::Tensor& projections) const;
   /// Filtered back projection with the plain ramp.
@@ -118,6 +124,7 @@ class ReconstructionProblem {
   at::Tensor scale_;  ///< typical attenuation [N, 1, 1, 1, 1]
   at::Tensor line_;   ///< typical line integral over scale_, [N, 1, 1, 1, 1]
   at::Tensor measured_, completed_, trust_;
+  at::Tensor metal_;  ///< [N, 1, D, H, W] float, 1 = metal
 };
 
 /// The shared network's finest features [N, C, D, H, W] of an image that a head made itself, which

@@ -53,6 +53,21 @@ std::vector<std::string> words_of(const std::string& line) {
   return words;
 }
 
+TEST(Completion, OffersTheKeysOfReconstruct) {
+  const auto folder = fresh_folder("completion");
+  const auto offered = [&](const std::string& typed) {
+    return run_program({"completion", "query", "reconstruct", typed}, folder).out;
+  };
+  EXPECT_EQ(offered("inp"), "input.\n");
+  EXPECT_EQ(offered("input."), "input.projections=\ninput.flats=\ninput.darks=\ninput.metal=\n");
+  EXPECT_EQ(offered("phase.e"), "phase.energy_kev=\n");
+  EXPECT_EQ(offered("stripe_"), "stripe_window=\n");
+  EXPECT_EQ(offered("stripes="), "stripes=none\nstripes=sorting\n");
+  EXPECT_EQ(offered("output="), "");
+  EXPECT_THAT(offered(""), HasSubstr("input.\noutput=\nmethod=\n"));
+  EXPECT_THAT(offered(""), ::testing::Not(HasSubstr("phase.energy_kev")));
+}
+
 TEST(Help, HasExamplesForEveryVerb) {
   const auto folder = fresh_folder("help");
   const std::string all = run_program({"--help"}, folder).out;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The transforms that make projections: ct_scan and split_views.
 #include "framework/core/error.h"
+#include "framework/config/yaml_reader.h"
 #include "framework/data/transform.h"
 #include "framework/ops/filtered_back_projection.h"
 
