@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/file_entry.h"
 
+#include "framework/core/csv_table.h"
 #include "framework/core/error.h"
 #include "framework/core/suggest.h"
-#include "framework/data/csv_table.h"
 #include "framework/data/dense.h"
 #include "framework/image/resample.h"
 #include "framework/image/slabs.h"

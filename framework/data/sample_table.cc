@@ -2,10 +2,10 @@
 #include "framework/data/sample_table.h"
 
 #include "framework/config/yaml_reader.h"
+#include "framework/core/csv_table.h"
 #include "framework/core/error.h"
 #include "framework/core/file.h"
 #include "framework/core/suggest.h"
-#include "framework/data/csv_table.h"
 
 #include <algorithm>
 #include <filesystem>

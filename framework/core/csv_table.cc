@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "framework/data/csv_table.h"
+#include "framework/core/csv_table.h"
 
 #include "framework/core/error.h"
 #include "framework/core/file.h"

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <Eigen/Core>
+
+namespace triptych {
+
+struct Landmark {
+  std::string label;            ///< "" when the file has none
+  Eigen::Vector3d position_mm;  ///< world, LPS
+};
+using Landmarks = std::vector<Landmark>;
+
+/// Reads points by extension; positions come back in mm, LPS.
+///
+/// - .csv, .tsv, .txt: columns x, y, z (or x_lps_mm, y_lps_mm, z_lps_mm) in mm, LPS; a label in a
+///   column `label`, `name` or `id`.
+/// - .fcsv: Slicer's fiducials; their coordinate system is in the header (RAS when it is not).
+/// - .json, .mrk.json: Slicer's markups; control points of the first markup, LPS or RAS.
+/// - .vtk: the points of legacy VTK poly data, ASCII or binary, taken as LPS.
+///
+/// Throws io_error for a file that cannot be read, data_error naming file and place for one that is
+/// not understood.
+Landmarks read_landmarks(const std::string& file);
+
+/// Writes .csv, .fcsv, .json or .vtk as read_landmarks reads them, in LPS. Atomic. Throws io_error
+/// for other extensions. VTK holds no labels.
+void write_landmarks(const std::string& file, const Landmarks& landmarks);
+
+}  // namespace triptych

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/image/transform_io.h"
+
+#include "framework/core/error.h"
+#include "framework/core/file.h"
+#include "framework/image/io.h"
+#include "framework/image/itk_transform_record.h"
+
+#include <utility>
+
+#include <ATen/ATen.h>
+#include <fmt/core.h>
+
+namespace triptych {
+namespace {
+
+enum class TransformFormat { kText, kHdf5, kImage };
+
+TransformFormat format_of(const std::string& file) {
+  const std::string extension = file_extension(file);
+  if (extension == ".tfm" || extension == ".txt") return TransformFormat::kText;
+  if (extension == ".h5" || extension == ".hdf5") return TransformFormat::kHdf5;
+  return TransformFormat::kImage;
+}
+
+DisplacementField read_field(const std::string& file) {
+  Volume volume = read_volume(file);
+  if (volume.data.size(0) != 3) {
+    throw data_error(
+        fmt::format("{}: expected a displacement field of three components x, y, z, "
+                    "got {}",
+                    file,
+                    volume.data.size(0)));
+  }
+  if (!volume.geometry.spacing_known) {
+    throw geometry_error(
+        fmt::format("{}: the file states no spacing, so that displacements have no place", file));
+  }
+  return {volume.geometry, volume.data.to(at::kFloat)};
+}
+
+void write_field(const std::string& file, const SpatialTransform& transform) {
+  const auto* field = transform.stages().size() == 1
+                          ? std::get_if<DisplacementField>(&transform.stages().front())
+                          : nullptr;
+  if (field == nullptr) {
+    throw geometry_error(
+        fmt::format("{}: an image holds a displacement field alone, got another transform", file),
+        "write .h5 or .tfm, or put the transform on a grid first");
+  }
+  write_volume(file, Volume{field->displacement_mm.to(at::kFloat), field->geometry, "", {}});
+}
+
+}  // namespace
+
+SpatialTransform read_transform(const std::string& file) {
+  switch (format_of(file)) {
+    case TransformFormat::kText:
+      return transform_of(read_text_records(file), file);
+    case TransformFormat::kHdf5:
+      return transform_of(read_hdf5_records(file), file);
+    case TransformFormat::kImage:
+      break;
+  }
+  std::vector<SpatialTransform::Stage> stages;
+  stages.emplace_back(read_field(file));
+  return SpatialTransform(std::move(stages));
+}
+
+void write_transform(const std::string& file, const SpatialTransform& transform) {
+  switch (format_of(file)) {
+    case TransformFormat::kText:
+      return write_text_records(file, records_of(transform));
+    case TransformFormat::kHdf5:
+      return write_hdf5_records(file, records_of(transform));
+    case TransformFormat::kImage:
+      return write_field(file, transform);
+  }
+}
+
+}  // namespace triptych
