@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // ITK's own transforms and readers as the reference for ours.
-#ifdef TRIPTYCH_TEST_ITK_TRANSFORMS
 #include "framework/image/transform_io.h"
 
 #include "tests/image/sample_volumes.h"
@@ -232,4 +231,3 @@ TEST(DisplacementImage, IsAVectorImageToItk) {
 
 }  // namespace
 }  // namespace triptych
-#endif
