@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/core/error.h"
 #include "framework/data/dataset.h"
+#include "framework/data/synthetic_splits.h"
 #include "framework/ops/entry_cache.h"
 #include "framework/ops/implant_scene.h"
 
@@ -14,9 +15,6 @@ namespace {
 
 constexpr const char* kFollowup = "followup";
 const std::string kFollowupPrefix = "followup_";
-
-// Indices of the splits start far apart, so that more training samples change no test sample.
-constexpr std::uint64_t kSplitStep = 1'000'000;
 
 /// Grids of a sample's entries.
 enum class Grid { kSrct, kLabct, kMri };
@@ -139,13 +137,15 @@ class ImplantPhantom final : public Dataset {
   explicit ImplantPhantom(const Config& config);
 
   const std::vector<SampleSpec>& samples() const override { return samples_; }
-  std::vector<std::size_t> split(const std::string& name) const override;
+  std::vector<std::size_t> split(const std::string& name) const override {
+    return splits_.split(name);
+  }
   Entry read(std::size_t sample, const std::string& entry, const Region& region) const override;
   const ClassTable& classes() const override { return classes_; }
 
  private:
   Geometry grid(Grid which) const;
-  void add_samples(const std::string& split, std::int64_t count);
+  void add_sample(const std::string& id);
   double field_of_view_mm() const;
   RandomStream stream(std::size_t sample) const;
   SmoothRigidDeformation deformation(std::size_t sample) const;
@@ -158,9 +158,8 @@ class ImplantPhantom final : public Dataset {
 
   Config config_;
   ClassTable classes_;
+  SyntheticSplits splits_;
   std::vector<SampleSpec> samples_;
-  std::vector<std::uint64_t> indices_;  // of the random stream, one a sample
-  std::map<std::string, std::vector<std::size_t>> splits_;
   mutable EntryCache cache_;
 };
 
@@ -169,49 +168,34 @@ void ImplantPhantom::Config::validate(config::Problems& problems) const {
 }
 
 ImplantPhantom::ImplantPhantom(const Config& config)
-    : config_(config), cache_(static_cast<std::size_t>(config.cache_mb * 1e6)) {
+    : config_(config),
+      splits_("implant_phantom", config.train, config.validation, config.test),
+      cache_(static_cast<std::size_t>(config.cache_mb * 1e6)) {
   classes_.classes = {{0, "background", {0, 0, 0}},
                       {1, "bone", {240, 228, 66}},
                       {2, "degradation_layer", {213, 94, 0}},
                       {3, "residual_material", {0, 114, 178}}};
-  add_samples("train", config.train);
-  add_samples("validation", config.validation);
-  add_samples("test", config.test);
+  for (const std::string& id : splits_.ids()) add_sample(id);
 }
 
-void ImplantPhantom::add_samples(const std::string& split, std::int64_t count) {
-  const std::uint64_t first = kSplitStep * splits_.size();
-  std::vector<std::size_t>& members = splits_[split];
-  for (std::int64_t i = 0; i < count; ++i) {
-    SampleSpec sample;
-    sample.id = fmt::format("{}_{:04d}", split, i);
-    for (const std::string& name : config_.entries) {
-      const NamedEntry named = find_entry(name);
-      EntrySpec entry;
-      entry.name = name;
-      entry.kind = named.row->kind;
-      entry.modality = named.row->modality;
-      entry.geometry = grid(named.row->grid);
-      if (named.followup) entry.frame = kFollowup;
-      if (entry.kind == EntryKind::kVectorField) {
-        entry.target_frame = kFollowup;
-        entry.channels = 3;
-      }
-      sample.entries.push_back(entry);
+void ImplantPhantom::add_sample(const std::string& id) {
+  SampleSpec sample;
+  sample.id = id;
+  for (const std::string& name : config_.entries) {
+    const NamedEntry named = find_entry(name);
+    EntrySpec entry;
+    entry.name = name;
+    entry.kind = named.row->kind;
+    entry.modality = named.row->modality;
+    entry.geometry = grid(named.row->grid);
+    if (named.followup) entry.frame = kFollowup;
+    if (entry.kind == EntryKind::kVectorField) {
+      entry.target_frame = kFollowup;
+      entry.channels = 3;
     }
-    members.push_back(samples_.size());
-    samples_.push_back(std::move(sample));
-    indices_.push_back(first + static_cast<std::uint64_t>(i));
+    sample.entries.push_back(entry);
   }
-}
-
-std::vector<std::size_t> ImplantPhantom::split(const std::string& name) const {
-  const auto found = splits_.find(name);
-  if (found == splits_.end()) {
-    throw data_error(
-        fmt::format("implant_phantom: expected split train, validation or test, got '{}'", name));
-  }
-  return found->second;
+  samples_.push_back(std::move(sample));
 }
 
 Geometry ImplantPhantom::grid(Grid which) const {
@@ -233,7 +217,7 @@ double ImplantPhantom::field_of_view_mm() const {
 
 RandomStream ImplantPhantom::stream(std::size_t sample) const {
   return RandomStream(static_cast<std::uint64_t>(config_.seed),
-                      {hash_name("implant_phantom"), indices_[sample]});
+                      {hash_name("implant_phantom"), splits_.stream_index(sample)});
 }
 
 SmoothRigidDeformation ImplantPhantom::deformation(std::size_t sample) const {

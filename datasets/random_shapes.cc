@@ -3,6 +3,7 @@
 
 #include "framework/core/error.h"
 #include "framework/data/dataset.h"
+#include "framework/data/synthetic_splits.h"
 #include "framework/ops/entry_cache.h"
 
 #include <algorithm>
@@ -72,24 +73,21 @@ class RandomShapesDataset final : public Dataset {
   };
 
   explicit RandomShapesDataset(const Config& config)
-      : config_(config), cache_(static_cast<std::size_t>(config.cache_mb * 1e6)) {
+      : config_(config),
+        splits_("random_shapes", config.train, config.validation, config.test),
+        cache_(static_cast<std::size_t>(config.cache_mb * 1e6)) {
     classes_.classes = {{0, "background", {0, 0, 0}},
                         {1, "body", {240, 228, 66}},
                         {2, "ellipsoid", {0, 114, 178}},
                         {3, "box", {0, 158, 115}},
                         {4, "crack", {213, 94, 0}}};
-    add_samples("train", config.train);
-    add_samples("validation", config.validation);
-    add_samples("test", config.test);
+    for (const std::string& id : splits_.ids()) add_sample(id);
   }
 
   const std::vector<SampleSpec>& samples() const override { return samples_; }
 
   std::vector<std::size_t> split(const std::string& name) const override {
-    const auto found = splits_.find(name);
-    if (found != splits_.end()) return found->second;
-    throw data_error(
-        fmt::format("random_shapes: expected split train, validation or test, got '{}'", name));
+    return splits_.split(name);
   }
 
   Entry read(std::size_t sample, const std::string& entry, const Region& region) const override {
@@ -114,37 +112,26 @@ class RandomShapesDataset final : public Dataset {
   const ClassTable& classes() const override { return classes_; }
 
  private:
-  /// Indices of the splits start far apart, so that more training samples change no test sample.
-  static constexpr std::uint64_t kSplitStep = 1'000'000;
-
-  void add_samples(const std::string& split, std::int64_t count) {
-    Geometry geometry;
-    geometry.shape = config_.size;
-    geometry.spacing.setConstant(config_.spacing_mm);
-    const std::uint64_t first = kSplitStep * splits_.size();
-    for (std::int64_t i = 0; i < count; ++i) {
-      SampleSpec sample;
-      sample.id = fmt::format("{}_{:04d}", split, i);
-      for (const auto& [name, kind] :
-           {std::pair{"image", EntryKind::kIntensity}, {"label", EntryKind::kLabel}}) {
-        EntrySpec entry;
-        entry.name = name;
-        entry.kind = kind;
-        entry.modality = "shapes";
-        entry.geometry = geometry;
-        sample.entries.push_back(entry);
-      }
-      splits_[split].push_back(samples_.size());
-      samples_.push_back(std::move(sample));
-      indices_.push_back(first + static_cast<std::uint64_t>(i));
+  void add_sample(const std::string& id) {
+    SampleSpec sample;
+    sample.id = id;
+    for (const auto& [name, kind] :
+         {std::pair{"image", EntryKind::kIntensity}, {"label", EntryKind::kLabel}}) {
+      EntrySpec entry;
+      entry.name = name;
+      entry.kind = kind;
+      entry.modality = "shapes";
+      entry.geometry.shape = config_.size;
+      entry.geometry.spacing.setConstant(config_.spacing_mm);
+      sample.entries.push_back(entry);
     }
-    splits_[split];  // an empty split is there, too
+    samples_.push_back(std::move(sample));
   }
 
   std::shared_ptr<const PaintedShapes> painted(std::size_t sample) const {
     return cache_.get<PaintedShapes>(std::to_string(sample), [&] {
       const RandomStream stream(static_cast<std::uint64_t>(config_.seed),
-                                {hash_name("random_shapes"), indices_[sample]});
+                                {hash_name("random_shapes"), splits_.stream_index(sample)});
       auto made = std::make_shared<PaintedShapes>(
           paint_random_shapes(config_.size, config_.shapes, stream));
       return EntryCache::Made{made, made->image.nbytes() + made->labels.nbytes()};
@@ -153,9 +140,8 @@ class RandomShapesDataset final : public Dataset {
 
   Config config_;
   ClassTable classes_;
+  SyntheticSplits splits_;
   std::vector<SampleSpec> samples_;
-  std::vector<std::uint64_t> indices_;  ///< of the random stream, one a sample
-  std::map<std::string, std::vector<std::size_t>> splits_;
   mutable EntryCache cache_;
 };
 
