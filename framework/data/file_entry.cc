@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/file_entry.h"
 
-#include "framework/core/csv_table.h"
 #include "framework/core/error.h"
 #include "framework/core/suggest.h"
 #include "framework/data/dense.h"
+#include "framework/image/landmarks.h"
 #include "framework/image/resample.h"
 #include "framework/image/slabs.h"
 
@@ -183,34 +183,12 @@ Entry FileEntry::read_resampled(const Region& region) const {
 }
 
 Entry FileEntry::read_points() const {
-  const CsvTable table = read_csv(location_);
-  int columns[3];
-  for (int axis = 0; axis < 3; ++axis) {
-    const std::string name(1, "xyz"[axis]);
-    columns[axis] = table.column(name);
-    if (columns[axis] < 0) columns[axis] = table.column(name + "_lps_mm");
-    if (columns[axis] < 0) {
-      throw data_error(fmt::format("{}: expected a column '{}' or '{}_lps_mm' (mm, LPS), got: {}",
-                                   location_,
-                                   name,
-                                   name,
-                                   join(table.columns)));
-    }
-  }
+  const Landmarks landmarks = read_landmark_table(location_);
   at::Tensor points =
-      at::empty({static_cast<std::int64_t>(table.rows.size()), 3}, at::TensorOptions(at::kDouble));
+      at::empty({static_cast<std::int64_t>(landmarks.size()), 3}, at::TensorOptions(at::kDouble));
   double* value = points.data_ptr<double>();
-  for (std::size_t row = 0; row < table.rows.size(); ++row) {
-    for (const int column : columns) {
-      const std::string& text = table.rows[row][static_cast<std::size_t>(column)];
-      char* end = nullptr;
-      *value = std::strtod(text.c_str(), &end);
-      if (text.empty() || *end != '\0' || !std::isfinite(*value)) {
-        throw data_error(fmt::format(
-            "{}:{}: expected a coordinate in mm, got '{}'", location_, table.lines[row], text));
-      }
-      ++value;
-    }
+  for (const Landmark& landmark : landmarks) {
+    for (const double coordinate : landmark.position_mm) *value++ = coordinate;
   }
   return {EntryKind::kPoints,
           points,

@@ -7,8 +7,8 @@
 #include "framework/core/suggest.h"
 
 #include <bit>
-#include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <sstream>
 
@@ -24,44 +24,12 @@ Eigen::Vector3d turned(const Eigen::Vector3d& position) {
 }
 
 double coordinate(const std::string& text, const std::string& file, int line) {
-  double value = 0.0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) {
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (text.empty() || *end != '\0' || !std::isfinite(value)) {
     throw data_error(fmt::format("{}:{}: expected a coordinate in mm, got '{}'", file, line, text));
   }
   return value;
-}
-
-Landmarks read_table(const std::string& file) {
-  const CsvTable table = read_csv(file);
-  int columns[3];
-  for (int axis = 0; axis < 3; ++axis) {
-    const std::string name(1, "xyz"[axis]);
-    columns[axis] = table.column(name);
-    if (columns[axis] < 0) columns[axis] = table.column(name + "_lps_mm");
-    if (columns[axis] < 0) {
-      throw data_error(fmt::format("{}: expected a column '{}' or '{}_lps_mm' (mm, LPS), got: {}",
-                                   file,
-                                   name,
-                                   name,
-                                   join(table.columns)));
-    }
-  }
-  int label = -1;
-  for (const char* name : {"label", "name", "id"}) {
-    if (label < 0) label = table.column(name);
-  }
-  Landmarks result;
-  for (std::size_t row = 0; row < table.rows.size(); ++row) {
-    const auto& fields = table.rows[row];
-    Landmark& landmark = result.emplace_back();
-    if (label >= 0) landmark.label = fields[static_cast<std::size_t>(label)];
-    for (int axis = 0; axis < 3; ++axis) {
-      landmark.position_mm[axis] =
-          coordinate(fields[static_cast<std::size_t>(columns[axis])], file, table.lines[row]);
-    }
-  }
-  return result;
 }
 
 /// "LPS", or the numbers of older versions: 0 is RAS, 1 is LPS.
@@ -242,12 +210,44 @@ std::string vtk_text(const Landmarks& landmarks) {
 
 }  // namespace
 
+Landmarks read_landmark_table(const std::string& file) {
+  const CsvTable table = read_csv(file);
+  int columns[3];
+  for (int axis = 0; axis < 3; ++axis) {
+    const std::string name(1, "xyz"[axis]);
+    columns[axis] = table.column(name);
+    if (columns[axis] < 0) columns[axis] = table.column(name + "_lps_mm");
+    if (columns[axis] < 0) {
+      throw data_error(fmt::format("{}: expected a column '{}' or '{}_lps_mm' (mm, LPS), got: {}",
+                                   file,
+                                   name,
+                                   name,
+                                   join(table.columns)));
+    }
+  }
+  int label = -1;
+  for (const char* name : {"label", "name", "id"}) {
+    if (label < 0) label = table.column(name);
+  }
+  Landmarks result;
+  for (std::size_t row = 0; row < table.rows.size(); ++row) {
+    const auto& fields = table.rows[row];
+    Landmark& landmark = result.emplace_back();
+    if (label >= 0) landmark.label = fields[static_cast<std::size_t>(label)];
+    for (int axis = 0; axis < 3; ++axis) {
+      landmark.position_mm[axis] =
+          coordinate(fields[static_cast<std::size_t>(columns[axis])], file, table.lines[row]);
+    }
+  }
+  return result;
+}
+
 Landmarks read_landmarks(const std::string& file) {
   const std::string extension = file_extension(file);
   if (extension == ".fcsv") return read_fcsv(file);
   if (extension.ends_with(".json")) return read_markups(file);
   if (extension == ".vtk") return read_vtk_points(file);
-  return read_table(file);
+  return read_landmark_table(file);
 }
 
 void write_landmarks(const std::string& file, const Landmarks& landmarks) {

@@ -26,6 +26,9 @@ using Landmarks = std::vector<Landmark>;
 /// not understood.
 Landmarks read_landmarks(const std::string& file);
 
+/// A table as read_landmarks reads .csv files, whatever the file's extension.
+Landmarks read_landmark_table(const std::string& file);
+
 /// Writes .csv, .fcsv, .json or .vtk as read_landmarks reads them, in LPS. Atomic. Throws io_error
 /// for other extensions. VTK holds no labels.
 void write_landmarks(const std::string& file, const Landmarks& landmarks);
