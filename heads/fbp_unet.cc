@@ -37,7 +37,7 @@ class FbpUnetHead final : public Head {
       const FullPrecision full(inputs.batch().at("projections").data.device());
       ReconstructionProblem made(inputs.batch(), config_.metal, cache_);
       start = seen = made.fbp(made.completed());
-      if (config_.metal.any()) seen = made.with_metal_seen(start);
+      if (config_.metal.any()) seen = made.with_metal_seen(start, made.metal_artifacts(start));
       return made;
     }();
     const at::Tensor image =

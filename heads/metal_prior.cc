@@ -45,8 +45,9 @@ class MetalPriorHead final : public Head {
     const FullPrecision full(inputs.batch().at("projections").data.device());
     const ReconstructionProblem problem(inputs.batch(), config_.metal, cache_);
     at::Tensor image = problem.fbp(problem.completed());
+    const at::Tensor artifacts = problem.metal_artifacts(image);
     const auto corrected = [&](torch::nn::Conv3d& by) {
-      const at::Tensor seen = problem.with_metal_seen(image);
+      const at::Tensor seen = problem.with_metal_seen(image, artifacts);
       return image + by(finest_features(inputs, seen, "reconstruction", pyramid_));
     };
     std::map<std::string, at::Tensor> priors;

@@ -48,8 +48,9 @@ class MetalReplacementHead final : public Head {
     const FullPrecision full(inputs.batch().at("projections").data.device());
     const ReconstructionProblem problem(inputs.batch(), config_.metal, cache_);
     at::Tensor image = problem.fbp(problem.completed());
+    const at::Tensor artifacts = problem.metal_artifacts(image);
     const auto corrected = [&] {
-      const at::Tensor seen = problem.with_metal_seen(image);
+      const at::Tensor seen = problem.with_metal_seen(image, artifacts);
       return image + correction_(finest_features(inputs, seen, "reconstruction", pyramid_));
     };
     const at::Tensor share = torch::sigmoid(measured_share_);

@@ -144,8 +144,12 @@ void ReconstructionProblem::complete(const at::Tensor& metal, const MetalSetup& 
   completed_ = completed_with(nmar_prior(fbp(completed_), PriorTissues::of_water(setup.water)));
 }
 
-at::Tensor ReconstructionProblem::with_metal_seen(const at::Tensor& image) const {
-  const at::Tensor artifacts = (fbp(measured_) - fbp(completed_)).clamp(-1.0, 1.0);
+at::Tensor ReconstructionProblem::metal_artifacts(const at::Tensor& completed_image) const {
+  return (fbp(measured_) - completed_image).clamp(-1.0, 1.0);
+}
+
+at::Tensor ReconstructionProblem::with_metal_seen(const at::Tensor& image,
+                                                  const at::Tensor& artifacts) const {
   return torch::cat({image, artifacts, metal_}, 1);
 }
 

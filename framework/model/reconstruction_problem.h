@@ -85,10 +85,12 @@ class ReconstructionProblem {
   /// 0 where a ray passes metal, 1 elsewhere; undefined without metal.
   const at::Tensor& trust() const { return trust_; }
 
+  /// What the metal adds to the completed reconstruction in that as measured, [N, 1, D, H, W],
+  /// between -1 and 1, since metal attenuates many times more than tissue.
+  at::Tensor metal_artifacts(const at::Tensor& completed_image) const;
   /// What a network that corrects `image` [N, 1, D, H, W] beside metal sees, [N, 3, D, H, W]: the
-  /// image, what the metal adds to it in the reconstruction as measured (between -1 and 1, since
-  /// metal attenuates many times more than tissue), and where it is.
-  at::Tensor with_metal_seen(const at::Tensor& image) const;
+  /// image, metal_artifacts, and where the metal is.
+  at::Tensor with_metal_seen(const at::Tensor& image, const at::Tensor& artifacts) const;
   static constexpr std::int64_t kMetalSeenChannels = 3;
 
   at::Tensor project(const at::Tensor& image) const;
