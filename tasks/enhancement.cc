@@ -52,9 +52,8 @@ bool all_items_have(const Batch& batch, const std::string& role) {
 
 /// What the prediction is made from, as an image: the role `image`, or the plain reconstruction of
 /// the projections.
-at::Tensor input_image(const Batch& batch, std::int64_t depth) {
+at::Tensor input_image(const Batch& batch, std::int64_t depth, ScanOperatorCache& operators) {
   if (batch.has("image")) return central_slices(batch.at("image").data, depth);
-  ScanOperatorCache operators;
   const ReconstructionProblem problem(batch, MetalSetup{}, operators);
   return problem.in_own_unit(problem.fbp(problem.measured()));
 }
@@ -62,8 +61,13 @@ at::Tensor input_image(const Batch& batch, std::int64_t depth) {
 /// Errors of the prediction and, to compare with, of the input image.
 class EnhancementMetrics final : public MetricAccumulator {
  public:
-  EnhancementMetrics(double data_range, ClassChoice mask_classes)
-      : prediction_(data_range), input_(data_range), mask_classes_(std::move(mask_classes)) {}
+  EnhancementMetrics(double data_range,
+                     ClassChoice mask_classes,
+                     std::shared_ptr<ScanOperatorCache> operators)
+      : prediction_(data_range),
+        input_(data_range),
+        mask_classes_(std::move(mask_classes)),
+        operators_(std::move(operators)) {}
 
   void add(const Prediction& prediction, const Batch& batch) override {
     const BatchEntry& target = batch.at(batch.has("clean") ? "clean" : "noisy");
@@ -76,7 +80,8 @@ class EnhancementMetrics final : public MetricAccumulator {
     if (!mask.defined() && all_items_have(batch, "metal"))
       mask = (batch.at("metal").data > 0).to(torch::kLong);
     measure(of_target(prediction.value),
-            of_target(on_grid_of(prediction.value, input_image(batch, prediction.value.size(2)))),
+            of_target(on_grid_of(prediction.value,
+                                 input_image(batch, prediction.value.size(2), *operators_))),
             valid_part(target.data, target.valid),
             mask.defined() ? of_target(mask) : mask);
   }
@@ -136,6 +141,7 @@ class EnhancementMetrics final : public MetricAccumulator {
 
   ImageErrors prediction_, input_;
   ClassChoice mask_classes_;
+  std::shared_ptr<ScanOperatorCache> operators_;
 };
 
 /// Regression of a better image: less noise, fewer artifacts. From the role `image`, or from the
@@ -240,7 +246,7 @@ class EnhancementTask final : public Task {
   }
 
   std::unique_ptr<MetricAccumulator> metrics() const override {
-    return std::make_unique<EnhancementMetrics>(config_.data_range, mask_classes_);
+    return std::make_unique<EnhancementMetrics>(config_.data_range, mask_classes_, operators_);
   }
   std::string main_metric() const override { return "psnr"; }
   VolumePrediction volume_prediction() const override {
@@ -280,7 +286,7 @@ class EnhancementTask final : public Task {
 
   at::Tensor inconsistency(const Prediction& prediction, const Batch& batch) const {
     const MetalSetup metal{batch.has("metal") ? "li" : "none"};
-    const ReconstructionProblem problem(batch, metal, operators_);
+    const ReconstructionProblem problem(batch, metal, *operators_);
     return problem.relative(problem.residual(problem.scaled(prediction.value))).square().mean();
   }
 
@@ -309,7 +315,7 @@ class EnhancementTask final : public Task {
   TaskContext context_;
   LossList losses_;
   ClassChoice mask_classes_;
-  mutable ScanOperatorCache operators_;
+  std::shared_ptr<ScanOperatorCache> operators_ = std::make_shared<ScanOperatorCache>();
 };
 
 }  // namespace
