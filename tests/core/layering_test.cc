@@ -13,8 +13,17 @@ namespace {
 namespace fs = std::filesystem;
 
 const fs::path kRoot = TRIPTYCH_SOURCE_DIR;
-const std::vector<std::string> kLayers = {
-    "core", "config", "image", "ops", "data", "model", "infer", "learn", "report", "app"};
+const std::vector<std::string> kLayers = {"core",
+                                          "config",
+                                          "image",
+                                          "ops",
+                                          "registration",
+                                          "data",
+                                          "model",
+                                          "infer",
+                                          "learn",
+                                          "report",
+                                          "app"};
 
 std::vector<fs::path> sources(const fs::path& folder) {
   std::vector<fs::path> found;
