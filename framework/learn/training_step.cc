@@ -135,7 +135,8 @@ void GradientStep::allocate_jacobian() {
     size += shared_[p] ? parameters_[p].second.numel() : 0;
   const auto options = torch::TensorOptions(torch::kFloat).device(experiment_.device());
   jacobian_ = torch::zeros({all_present_.size(0), size}, options);
-  jacobian_present_.assign(experiment_.tasks().size(), false);
+  loss_sums_ = torch::zeros({all_present_.size(0)}, options);
+  loss_counts_ = torch::zeros_like(loss_sums_);
 }
 
 void GradientStep::add_jacobian_rows(const std::vector<TaskLoss>& losses) {
@@ -146,8 +147,10 @@ void GradientStep::add_jacobian_rows(const std::vector<TaskLoss>& losses) {
     const auto gradients =
         torch::autograd::grad({losses[t].total * scale_}, inputs, {}, keep_graph, false, true);
     const torch::NoGradGuard no_grad;
-    at::Tensor row = jacobian_[static_cast<std::int64_t>(losses[t].task)];
-    jacobian_present_[losses[t].task] = true;
+    const auto task = static_cast<std::int64_t>(losses[t].task);
+    at::Tensor row = jacobian_[task];
+    loss_sums_[task] += losses[t].total.detach();
+    loss_counts_[task] += 1.0;
     std::int64_t offset = 0;
     for (std::size_t p = 0; p < inputs.size(); ++p) {
       const std::int64_t size = inputs[p].numel();
@@ -163,19 +166,20 @@ void GradientStep::add_jacobian_rows(const std::vector<TaskLoss>& losses) {
 }
 
 void GradientStep::hand_over_jacobian() {
-  at::Tensor present = torch::zeros({all_present_.size(0)}, torch::kFloat);
-  for (std::size_t t = 0; t < jacobian_present_.size(); ++t)
-    present.data_ptr<float>()[t] = jacobian_present_[t] ? 1.0F : 0.0F;
-  present = present.to(experiment_.device());
+  allocate_jacobian();
+  at::Tensor present = (loss_counts_ > 0.0).to(torch::kFloat);
   if (context_.ranks() > 1) {
-    std::vector<at::Tensor> means = {jacobian_, present};
+    std::vector<at::Tensor> means = {jacobian_, present, loss_sums_, loss_counts_};
     context_.average(means);
     jacobian_ /= torch::where(present > 0.0, present, torch::ones_like(present)).unsqueeze(1);
   }
   const at::Tensor any_present = present > 0.0;
+  const at::Tensor losses =
+      loss_sums_ / torch::where(any_present, loss_counts_, torch::ones_like(loss_counts_));
   const at::Tensor jacobian = std::exchange(jacobian_, at::Tensor());
   if (!any_present.any().item<bool>()) return;
-  const at::Tensor gradient = experiment_.weighting().aggregate(jacobian, any_present).detach();
+  const at::Tensor gradient =
+      experiment_.weighting().aggregate(jacobian, losses, any_present).detach();
   check_shape(gradient, {jacobian.size(1)}, "gradient from the weighting");
   std::int64_t offset = 0;
   for (std::size_t p = 0; p < parameters_.size(); ++p) {

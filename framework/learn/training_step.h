@@ -63,8 +63,9 @@ class GradientStep {
   std::vector<bool> shared_;  ///< by parameter: outside heads and weighting
   double scale_;              ///< 1 / accumulate
   at::Tensor all_present_;
-  at::Tensor jacobian_;                 ///< [T, P], while a step is being accumulated
-  std::vector<bool> jacobian_present_;  ///< by task
+  at::Tensor jacobian_;     ///< [T, P], while a step is being accumulated
+  at::Tensor loss_sums_;    ///< [T], of the batches in jacobian_
+  at::Tensor loss_counts_;  ///< [T], batches with the task
   std::map<std::string, std::pair<at::Tensor, std::int64_t>> term_sums_;
 };
 

@@ -5,7 +5,7 @@
 
 namespace triptych {
 
-at::Tensor Weighting::aggregate(const at::Tensor&, const at::Tensor&) {
+at::Tensor Weighting::aggregate(const at::Tensor&, const at::Tensor&, const at::Tensor&) {
   throw std::logic_error("aggregate() called on a weighting that combines losses");
 }
 

@@ -31,8 +31,11 @@ class Weighting : public torch::nn::Module {
   virtual bool reads_loss_values() const { return false; }
   /// True when `aggregate` must be called with per-task gradients instead.
   virtual bool needs_jacobian() const { return false; }
-  /// jacobian [T, P] -> gradient [P]; only called when needs_jacobian().
-  virtual at::Tensor aggregate(const at::Tensor& jacobian, const at::Tensor& present);
+  /// jacobian [T, P], losses [T] (means of the step) -> gradient [P]; only called, once a step,
+  /// when needs_jacobian(). Rows of absent tasks are zero.
+  virtual at::Tensor aggregate(const at::Tensor& jacobian,
+                               const at::Tensor& losses,
+                               const at::Tensor& present);
   /// Current weight of every task, for the logs.
   virtual std::vector<double> current_weights() const = 0;
 };

@@ -368,7 +368,9 @@ class SumWeighting final : public Weighting {
     return torch::where(present, terms, torch::zeros_like(terms)).sum();
   }
   bool needs_jacobian() const override { return config_.jacobian; }
-  at::Tensor aggregate(const at::Tensor& jacobian, const at::Tensor& present) override {
+  at::Tensor aggregate(const at::Tensor& jacobian,
+                       const at::Tensor&,
+                       const at::Tensor& present) override {
     return jacobian.index({present}).sum(0);
   }
   std::vector<double> current_weights() const override { return weights_; }
