@@ -27,9 +27,10 @@ MultiTaskModel build_model(const config::Node& resolved) {
   model.sharing = config.sharing;
   model.channels = {{"", 1}};
   model.modality_stems = config.stems == "convolution";
+  model.rounds = config.rounds;
   for (const auto& [key, node] : config.tasks) {
     const auto setup = config::read<TaskSetup>(split_task(node).setup, "tasks." + key);
-    model.tasks.push_back({key, setup.head, setup.reads_from});
+    model.tasks.push_back({key, setup.head, setup.edges});
   }
   return MultiTaskModel(model);
 }

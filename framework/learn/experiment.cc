@@ -57,12 +57,12 @@ void Experiment::open_datasets(bool for_training) {
 
 void Experiment::create_tasks(const TrainState* trained) {
   std::map<std::string, TaskSetup> setups;
-  std::map<std::string, std::vector<std::string>> reads_from;
+  std::map<std::string, std::vector<std::string>> sources;
   for (const auto& [key, node] : config_.tasks) {
     setups[key] = config::read<TaskSetup>(split_task(node).setup, "tasks." + key);
-    reads_from[key] = setups[key].reads_from;
+    sources[key] = setups[key].edges.sources();
   }
-  for (const std::string& key : task_order(reads_from)) {
+  for (const std::string& key : task_order(sources)) {
     ExperimentTask entry{.key = key,
                          .setup = setups[key],
                          .dataset = nullptr,
@@ -137,9 +137,10 @@ void Experiment::create_model() {
   model.sharing = config_.sharing;
   model.channels = channels_;
   model.modality_stems = config_.stems == "convolution";
+  model.rounds = config_.rounds;
   WeightingTasks weights;
   for (const ExperimentTask& entry : tasks_) {
-    model.tasks.push_back({entry.key, entry.setup.head, entry.setup.reads_from});
+    model.tasks.push_back({entry.key, entry.setup.head, entry.setup.edges});
     weights.keys.push_back(entry.key);
     weights.weights.push_back(entry.setup.weight);
   }

@@ -31,7 +31,7 @@ struct TaskSetup {
   double weight = 1.0;
   std::int64_t batch_size = 4;
   std::int64_t validation_items = 0;
-  std::vector<std::string> reads_from;
+  TaskEdges edges;
   std::optional<config::Node> adversary;
   SamplingConfig sampling;
   std::vector<config::Node> transforms;
@@ -46,7 +46,7 @@ struct TaskSetup {
           validation_items,
           "items of a validation, evenly spread; 0 = all",
           config::AtLeast{0});
-    field("reads_from", reads_from, "tasks whose predictions the head may read");
+    edges.visit(field);
     field("adversary",
           adversary,
           "network that learns to tell predictions from targets; none by default");
@@ -54,6 +54,22 @@ struct TaskSetup {
     field("transforms", transforms, "transforms of training items, in order");
     field(
         "validation_transforms", validation_transforms, "transforms of validation items, in order");
+  }
+};
+
+/// One of `trainer.stages`.
+struct TrainingStage {
+  std::int64_t until = 0;
+  std::vector<std::string> tasks;
+  std::vector<std::string> frozen;
+
+  void visit(auto& field) {
+    field(
+        "until", until, "step at which the stage ends; 0 = with the training", config::AtLeast{0});
+    field("tasks", tasks, "tasks that learn; [] = all");
+    field("frozen",
+          frozen,
+          "beginnings of the names of parameters that stay as they are, beside trainer.frozen");
   }
 };
 
@@ -70,6 +86,9 @@ struct TrainerConfig {
   std::string precision = "float32";
   std::string monitor = "auto";
   std::int64_t overlays = 2;
+  std::int64_t insight_every = 0;
+  std::vector<std::string> frozen;
+  std::vector<TrainingStage> stages;
   Loader::Config loader;
 
   void visit(auto& field) {
@@ -106,6 +125,18 @@ struct TrainerConfig {
           overlays,
           "validation items drawn as pictures at each validation, per task",
           config::Between{0, 16});
+    field("insight_every",
+          insight_every,
+          "steps between measurements of the tasks' gradients on the shared network, their lengths "
+          "and the angles between them; 0 = never",
+          config::AtLeast{0});
+    field(
+        "frozen",
+        frozen,
+        "beginnings of the names of parameters that stay as they are, e.g. [sharing., head_bone]");
+    field("stages",
+          stages,
+          "what learns when, one stage after the other; after the last everything learns");
     field("loader", loader, "data loader");
   }
 };
@@ -121,6 +152,7 @@ struct ExperimentConfig {
   config::Node backbone;
   std::string stems = "none";
   config::Node sharing;
+  std::int64_t rounds = 1;
   config::Node weighting;
   OptimizerConfig optimizer;
   config::Node schedule;
@@ -145,6 +177,12 @@ struct ExperimentConfig {
           "different numbers of channels need",
           config::OneOf{"none", "convolution"});
     field("sharing", sharing, "how tasks share it (group `sharing`)", config::Need::kRequired);
+    field(
+        "rounds",
+        rounds,
+        "times that the tasks predict one after the other from a batch, each with the round before "
+        "as its `feedback`; the last one counts",
+        config::AtLeast{1});
     field("weighting",
           weighting,
           "how task losses become one (group `weighting`)",

@@ -154,9 +154,14 @@ void check_task(const std::string& key,
   if (!sound) return;
   check_reference(
       parts.setup, "dataset", setup.dataset, keys_of(config.datasets), "datasets", problems);
-  for (const std::string& other : setup.reads_from) {
+  for (const std::string& other : setup.edges.reads_from)
     check_reference(parts.setup, "reads_from", other, keys_of(config.tasks), "tasks", problems);
-  }
+  for (const auto& [role, other] : setup.edges.inputs)
+    check_reference(parts.setup, "inputs", other, keys_of(config.tasks), "tasks", problems);
+  for (const auto& [role, other] : setup.edges.feedback)
+    check_reference(parts.setup, "feedback", other, keys_of(config.tasks), "tasks", problems);
+  if (!setup.edges.feedback.empty() && config.rounds == 1)
+    problems.add("feedback", "is never read with rounds=1; set rounds to 2 or more");
 }
 
 void check_device(const std::string& device, Problems& problems) {
@@ -199,14 +204,16 @@ std::map<std::string, TaskSetup> sound_setups(const ExperimentConfig& config) {
 void check_cycles(const std::map<std::string, TaskSetup>& setups,
                   const Node& root,
                   Problems& problems) {
-  std::map<std::string, std::vector<std::string>> reads_from;
-  for (const auto& [key, setup] : setups) reads_from[key] = setup.reads_from;
+  std::map<std::string, std::vector<std::string>> sources;
+  for (const auto& [key, setup] : setups) sources[key] = setup.edges.sources();
   std::vector<std::string> cyclic;
-  task_order(reads_from, &cyclic);
+  task_order(sources, &cyclic);
   if (cyclic.empty()) return;
   const Node* tasks = root.child("tasks");
-  problems.add_at(tasks->mark(),
-                  fmt::format("'tasks': {} read from one another in a circle", join(cyclic)));
+  problems.add_at(
+      tasks->mark(),
+      fmt::format("'tasks': {} read from one another in a circle; `feedback` may, between rounds",
+                  join(cyclic)));
 }
 
 /// A task reads the output of another in one forward pass on one batch.
@@ -214,17 +221,17 @@ void check_edges(const std::map<std::string, TaskSetup>& setups,
                  const Node& root,
                  Problems& problems) {
   for (const auto& [key, setup] : setups) {
-    for (const std::string& source : setup.reads_from) {
+    for (const std::string& source : setup.edges.all_sources()) {
       const auto other = setups.find(source);
       if (other == setups.end()) continue;
       const bool together = share_batches(setup, other->second, Phase::kTraining) &&
                             share_batches(setup, other->second, Phase::kValidation);
       if (together) continue;
-      const Node* node = root.find("tasks." + key + ".reads_from");
+      const Node* node = root.find("tasks." + key);
       problems.add_at(
           node != nullptr ? node->mark() : root.mark(),
           fmt::format(
-              "'tasks.{0}.reads_from' names '{1}', whose batches are others; give '{0}' and '{1}' "
+              "'tasks.{0}' takes from '{1}', whose batches are others; give '{0}' and '{1}' "
               "equal dataset, "
               "batch_size, validation_items, sampling, transforms and validation_transforms",
               key,

@@ -95,15 +95,15 @@ void complete_source(TaskGroup& group,
 void check_edges(const TaskGroup& group, const std::vector<ExperimentTask>& tasks) {
   const std::vector<std::string> keys = task_keys(group.tasks, tasks);
   for (const std::size_t index : group.tasks) {
-    for (const std::string& source : tasks[index].setup.reads_from) {
+    for (const std::string& source : tasks[index].setup.edges.all_sources()) {
       if (std::find(keys.begin(), keys.end(), source) != keys.end()) continue;
       throw ConfigError(
           "schema",
-          fmt::format(
-              "tasks.{}.reads_from: '{}' is not predicted in the same batch: the two tasks bind a "
-              "role to different entries, or only one has samples in the split",
-              tasks[index].key,
-              source));
+          fmt::format("tasks.{}: '{}', from which it takes, is not predicted in the same batch: "
+                      "the two tasks bind a "
+                      "role to different entries, or only one has samples in the split",
+                      tasks[index].key,
+                      source));
     }
   }
 }

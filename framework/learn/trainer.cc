@@ -11,6 +11,7 @@
 #include "framework/learn/checkpoint.h"
 #include "framework/learn/model_selection.h"
 #include "framework/learn/schedule.h"
+#include "framework/learn/training_stages.h"
 #include "framework/learn/training_step.h"
 
 #include <chrono>
@@ -36,6 +37,24 @@ NamedValues as_pairs(const std::vector<ValidationValue>& values) {
   return pairs;
 }
 
+/// Groups of training, whose batches the ranks share.
+std::vector<TaskGroup> ranks_groups(const Experiment& experiment,
+                                    const DistributedContext& context) {
+  std::vector<TaskGroup> groups = make_task_groups(experiment, Phase::kTraining);
+  for (TaskGroup& group : groups) {
+    group.source.rank = context.rank();
+    group.source.ranks = context.ranks();
+    if (group.source.batch_size % context.ranks() == 0) continue;
+    throw ConfigError(
+        "schema",
+        fmt::format("tasks.{}.batch_size: expected a multiple of the {} ranks, got {}",
+                    experiment.tasks()[group.tasks[0]].key,
+                    context.ranks(),
+                    group.source.batch_size));
+  }
+  return groups;
+}
+
 }  // namespace
 
 struct Trainer::State {
@@ -52,7 +71,7 @@ struct Trainer::State {
         TrainingObserver* observer_in,
         DistributedContext& context_in);
 
-  void share_batches_among_ranks();
+  void enter_stage();
   void start_loaders();
   void train_step();
   double accumulate_gradients(std::vector<std::string>& ids);
@@ -72,7 +91,7 @@ struct Trainer::State {
   fs::path checkpoints;
   TrainingObserver* observer;  ///< null on all ranks but the first
   DistributedContext& context;
-  std::vector<TaskGroup> groups;
+  TrainingStages stages;
   Validation validation;
   ModelSelection selection;
   std::shared_ptr<Schedule> schedule;
@@ -84,6 +103,7 @@ struct Trainer::State {
 
   Window window;
   double step_seconds = 0.0;  ///< of all steps of this run, loading included
+  double waited = 0.0;        ///< of these, for the loaders
   double factor = 1.0;
   double gradient_norm = 0.0;
 };
@@ -96,7 +116,7 @@ Trainer::State::State(Experiment& experiment_in,
       checkpoints(std::move(folder) / "checkpoints"),
       observer(context_in.rank() == 0 ? observer_in : nullptr),
       context(context_in),
-      groups(make_task_groups(experiment, Phase::kTraining)),
+      stages(experiment, ranks_groups(experiment, context)),
       validation(experiment),
       selection(experiment),
       schedule(ScheduleRegistry::instance().create(experiment.config().schedule,
@@ -107,26 +127,15 @@ Trainer::State::State(Experiment& experiment_in,
       progress(experiment.initial_state()) {
   if (validation.empty())
     TRIPTYCH_LOG(warning, "no data set has validation samples: no validation, no best checkpoint");
-  share_batches_among_ranks();
 }
 
-void Trainer::State::share_batches_among_ranks() {
-  for (TaskGroup& group : groups) {
-    group.source.rank = context.rank();
-    group.source.ranks = context.ranks();
-    if (group.source.batch_size % context.ranks() == 0) continue;
-    throw ConfigError(
-        "schema",
-        fmt::format("tasks.{}.batch_size: expected a multiple of the {} ranks, got {}",
-                    experiment.tasks()[group.tasks[0]].key,
-                    context.ranks(),
-                    group.source.batch_size));
-  }
+void Trainer::State::enter_stage() {
+  if (stages.enter(progress.step)) start_loaders();
 }
 
 void Trainer::State::start_loaders() {
   loaders.clear();
-  for (const TaskGroup& group : groups) {
+  for (const TaskGroup& group : stages.groups()) {
     loaders.push_back(std::make_unique<Loader>(group.source,
                                                config().loader,
                                                progress.step * config().accumulate,
@@ -144,8 +153,9 @@ double Trainer::State::accumulate_gradients(std::vector<std::string>& ids) {
   double loss = 0.0;
   for (std::int64_t i = 0; i < config().accumulate; ++i) {
     std::vector<std::pair<const TaskGroup*, Batch>> batches;
-    for (std::size_t g = 0; g < groups.size(); ++g) {
-      batches.emplace_back(&groups[g], prepared(loaders[g]->next(), experiment, groups[g]));
+    for (std::size_t g = 0; g < loaders.size(); ++g) {
+      const TaskGroup& group = stages.groups()[g];
+      batches.emplace_back(&group, prepared(loaders[g]->next(), experiment, group));
       const Batch& batch = batches.back().second;
       ids.insert(ids.end(), batch.ids.begin(), batch.ids.end());
     }
@@ -158,6 +168,7 @@ double Trainer::State::accumulate_gradients(std::vector<std::string>& ids) {
 
 void Trainer::State::train_step() {
   const Clock::time_point start = Clock::now();
+  enter_stage();
   const double waited_before = seconds_waiting();
   const auto seed = static_cast<std::uint64_t>(experiment.config().seed);
   torch::manual_seed(
@@ -180,6 +191,7 @@ void Trainer::State::train_step() {
   window.loss += loss;
   window.seconds += seconds;
   window.waiting += seconds_waiting() - waited_before;
+  waited += seconds_waiting() - waited_before;
   ++window.steps;
 }
 
@@ -207,6 +219,17 @@ void Trainer::State::log_row() {
   const std::vector<double> weights = experiment.weighting().current_weights();
   for (std::size_t t = 0; t < weights.size() && t < experiment.tasks().size(); ++t) {
     values.emplace_back("weight/" + experiment.tasks()[t].key, weights[t]);
+  }
+  for (const auto& [stage, matrix] : experiment.model().sharing().mixing()) {
+    for (std::int64_t to = 0; to < matrix.size(0); ++to) {
+      for (std::int64_t from = 0; from < matrix.size(1); ++from) {
+        const std::string tag = fmt::format("mixing/{}/{}_from_{}",
+                                            stage,
+                                            experiment.tasks()[static_cast<std::size_t>(to)].key,
+                                            experiment.tasks()[static_cast<std::size_t>(from)].key);
+        values.emplace_back(tag, matrix[to][from].item<double>());
+      }
+    }
   }
   values.emplace_back("time/step_ms", 1e3 * window.seconds / steps);
   values.emplace_back("time/wait_fraction",
@@ -328,7 +351,7 @@ TrainingOutcome Trainer::run() {
   for (const ExperimentTask& task : s.experiment.tasks()) {
     if (task.adversary != nullptr) task.adversary->train();
   }
-  s.start_loaders();
+  s.loaders.clear();
   std::optional<Progress> line;
   if (s.context.rank() == 0) line.emplace("train", s.config().max_steps, s.progress.step);
   while (true) {
@@ -347,7 +370,6 @@ TrainingOutcome Trainer::run() {
     if (s.progress.step % s.config().log_every == 0 || s.finished()) s.log_row();
   }
   if (line) line->finish();
-  const double waited = s.seconds_waiting();
   const int stop_signal = stop_requested() != 0 ? stop_requested() : SIGTERM;  // or another rank's
   s.loaders.clear();
   return {.first_step = first_step,
@@ -356,7 +378,7 @@ TrainingOutcome Trainer::run() {
           .early_stopped = s.progress.early_stopped,
           .best_value = s.progress.best_value,
           .best_step = s.progress.best_step,
-          .wait_fraction = s.step_seconds > 0.0 ? waited / s.step_seconds : 0.0,
+          .wait_fraction = s.step_seconds > 0.0 ? s.waited / s.step_seconds : 0.0,
           .seconds = seconds_since(start)};
 }
 

@@ -19,7 +19,8 @@ class TrainingObserver {
  public:
   virtual ~TrainingObserver() = default;
   /// `values` by tag. Phase "train", every trainer.log_every steps: "loss/train",
-  /// "loss/<task>/<term>", "lr/base", "grad/norm", "weight/<task>", "time/step_ms",
+  /// "loss/<task>/<term>", "lr/base", "grad/norm", "weight/<task>",
+  /// "mixing/<stage>/<task>_from_<task>", "time/step_ms",
   /// "time/wait_fraction"; losses and times are means since the last row. Phase "validation":
   /// "loss/val", "<task>/loss/val", "<task>/<metric>" and "monitor", the value that selects the
   /// best checkpoint. Undefined metrics are NaN.

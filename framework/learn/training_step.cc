@@ -4,6 +4,7 @@
 #include "framework/core/error.h"
 #include "framework/core/nn.h"
 #include "framework/core/shape.h"
+#include "framework/learn/gradient_insight.h"
 
 #include <cmath>
 
@@ -54,6 +55,7 @@ double GradientStep::add(const std::vector<std::pair<const TaskGroup*, Batch>>& 
   std::vector<TaskLoss> losses = task_losses(experiment_, outputs);
   adversaries_.add_generator_terms(outputs, losses);
   note_terms(losses);
+  note_insight(losses, step);
   const at::Tensor total = weighted(losses);
   const double value = checked_value(total, losses, step);
   if (experiment_.weighting().needs_jacobian()) {
@@ -120,10 +122,11 @@ at::Tensor GradientStep::presence(const std::vector<TaskLoss>& losses) {
   return present.to(experiment_.device());
 }
 
-std::vector<at::Tensor> GradientStep::network_parameters() const {
-  std::vector<at::Tensor> result;
-  for (const auto& [name, tensor] : parameters_) {
-    if (!name.starts_with(kWeightingPrefix)) result.push_back(tensor);
+std::vector<std::size_t> GradientStep::network_parameters() const {
+  std::vector<std::size_t> result;
+  for (std::size_t p = 0; p < parameters_.size(); ++p) {
+    const auto& [name, tensor] = parameters_[p];
+    if (!name.starts_with(kWeightingPrefix) && tensor.requires_grad()) result.push_back(p);
   }
   return result;
 }
@@ -131,8 +134,11 @@ std::vector<at::Tensor> GradientStep::network_parameters() const {
 void GradientStep::allocate_jacobian() {
   if (jacobian_.defined()) return;
   std::int64_t size = 0;
-  for (std::size_t p = 0; p < parameters_.size(); ++p)
+  offsets_.clear();
+  for (std::size_t p = 0; p < parameters_.size(); ++p) {
+    offsets_.push_back(size);
     size += shared_[p] ? parameters_[p].second.numel() : 0;
+  }
   const auto options = torch::TensorOptions(torch::kFloat).device(experiment_.device());
   jacobian_ = torch::zeros({all_present_.size(0), size}, options);
   loss_sums_ = torch::zeros({all_present_.size(0)}, options);
@@ -140,7 +146,9 @@ void GradientStep::allocate_jacobian() {
 }
 
 void GradientStep::add_jacobian_rows(const std::vector<TaskLoss>& losses) {
-  const std::vector<at::Tensor> inputs = network_parameters();
+  const std::vector<std::size_t> learning = network_parameters();
+  std::vector<at::Tensor> inputs;
+  for (const std::size_t p : learning) inputs.push_back(parameters_[p].second);
   allocate_jacobian();
   for (std::size_t t = 0; t < losses.size(); ++t) {
     const bool keep_graph = t + 1 < losses.size();
@@ -151,15 +159,13 @@ void GradientStep::add_jacobian_rows(const std::vector<TaskLoss>& losses) {
     at::Tensor row = jacobian_[task];
     loss_sums_[task] += losses[t].total.detach();
     loss_counts_[task] += 1.0;
-    std::int64_t offset = 0;
-    for (std::size_t p = 0; p < inputs.size(); ++p) {
-      const std::int64_t size = inputs[p].numel();
-      if (shared_[p]) {
-        if (gradients[p].defined()) row.narrow(0, offset, size).add_(gradients[p].reshape({-1}));
-        offset += size;
-      } else if (gradients[p].defined()) {
-        at::Tensor& own = inputs[p].mutable_grad();
-        own = own.defined() ? own + gradients[p] : gradients[p];
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (!gradients[i].defined()) continue;
+      if (shared_[learning[i]]) {
+        row.narrow(0, offsets_[learning[i]], inputs[i].numel()).add_(gradients[i].reshape({-1}));
+      } else {
+        at::Tensor& own = inputs[i].mutable_grad();
+        own = own.defined() ? own + gradients[i] : gradients[i];
       }
     }
   }
@@ -181,13 +187,11 @@ void GradientStep::hand_over_jacobian() {
   const at::Tensor gradient =
       experiment_.weighting().aggregate(jacobian, losses, any_present).detach();
   check_shape(gradient, {jacobian.size(1)}, "gradient from the weighting");
-  std::int64_t offset = 0;
   for (std::size_t p = 0; p < parameters_.size(); ++p) {
-    if (!shared_[p]) continue;
     at::Tensor& parameter = parameters_[p].second;
+    if (!shared_[p] || !parameter.requires_grad()) continue;
     parameter.mutable_grad() =
-        gradient.narrow(0, offset, parameter.numel()).view(parameter.sizes());
-    offset += parameter.numel();
+        gradient.narrow(0, offsets_[p], parameter.numel()).view(parameter.sizes());
   }
 }
 
@@ -199,6 +203,11 @@ void GradientStep::finish() {
   }
   average_gradients(context_, own);
   if (by_task) hand_over_jacobian();
+  // The same on every rank, so it joins after the averages.
+  const at::Tensor penalty = experiment_.model().sharing().penalty();
+  if (!penalty.defined()) return;
+  penalty.backward();
+  note("loss/sharing", penalty);
 }
 
 void GradientStep::note(const std::string& tag, const at::Tensor& value) {
@@ -207,6 +216,19 @@ void GradientStep::note(const std::string& tag, const at::Tensor& value) {
   auto& [sum, count] = term_sums_[tag];
   sum = sum.defined() ? sum + value.detach() : value.detach();
   ++count;
+}
+
+void GradientStep::note_insight(const std::vector<TaskLoss>& losses, std::int64_t step) {
+  const std::int64_t every = experiment_.config().trainer.insight_every;
+  if (every == 0 || step % every != 0) return;
+  NamedTensors shared;
+  for (std::size_t p = 0; p < parameters_.size(); ++p) {
+    if (shared_[p] && parameters_[p].second.requires_grad()) shared.push_back(parameters_[p]);
+  }
+  std::vector<std::string> keys;
+  for (const ExperimentTask& task : experiment_.tasks()) keys.push_back(task.key);
+  for (const auto& [tag, value] : gradient_insight(losses, keys, shared))
+    note(tag, torch::full({}, value, torch::kDouble));
 }
 
 void GradientStep::note_terms(const std::vector<TaskLoss>& losses) {

@@ -39,7 +39,9 @@ class GradientStep {
   AdversaryTraining& adversaries() { return adversaries_; }
   const AdversaryTraining& adversaries() const { return adversaries_; }
 
-  /// Means of "loss/<task>/<term>" and, beyond one term, "loss/<task>/total" since the last call.
+  /// Means since the last call of "loss/<task>/<term>", beyond one term of "loss/<task>/total", of
+  /// "loss/sharing" and, from steps that are multiples of trainer.insight_every, of
+  /// gradient_insight().
   std::vector<std::pair<std::string, double>> take_term_means();
 
  private:
@@ -47,12 +49,13 @@ class GradientStep {
   double checked_value(const at::Tensor& total,
                        const std::vector<TaskLoss>& losses,
                        std::int64_t step);
-  std::vector<at::Tensor> network_parameters() const;
+  std::vector<std::size_t> network_parameters() const;
   void allocate_jacobian();
   void add_jacobian_rows(const std::vector<TaskLoss>& losses);
   void hand_over_jacobian();
   at::Tensor stacked(const std::vector<TaskLoss>& losses) const;
   at::Tensor presence(const std::vector<TaskLoss>& losses);
+  void note_insight(const std::vector<TaskLoss>& losses, std::int64_t step);
   void note_terms(const std::vector<TaskLoss>& losses);
   void note(const std::string& tag, const at::Tensor& value);
 
@@ -60,8 +63,9 @@ class GradientStep {
   DistributedContext& context_;
   AdversaryTraining adversaries_;
   NamedTensors parameters_;
-  std::vector<bool> shared_;  ///< by parameter: outside heads and weighting
-  double scale_;              ///< 1 / accumulate
+  std::vector<bool> shared_;           ///< by parameter: outside heads and weighting
+  std::vector<std::int64_t> offsets_;  ///< of shared parameters in a row of jacobian_
+  double scale_;                       ///< 1 / accumulate
   at::Tensor all_present_;
   at::Tensor jacobian_;     ///< [T, P], while a step is being accumulated
   at::Tensor loss_sums_;    ///< [T], of the batches in jacobian_

@@ -4,6 +4,7 @@
 #include "framework/core/error.h"
 #include "framework/core/nn.h"
 #include "framework/core/suggest.h"
+#include "framework/ops/warp.h"
 
 #include <algorithm>
 
@@ -34,6 +35,14 @@ class ModelHeadInputs final : public HeadInputs {
       : model_(model), batch_(batch), running_(std::move(running)) {}
 
   void enter(const TaskPorts& ports) { ports_ = &ports; }
+  /// What was predicted so far becomes the round before.
+  void next_round() {
+    before_ = std::exchange(predictions_, {});
+    for (const TaskPorts* ports : running_) {
+      for (const auto& [role, source] : ports->edges.inputs) pyramids_[role].erase(ports->key);
+      for (const auto& [role, source] : ports->edges.feedback) pyramids_[role].erase(ports->key);
+    }
+  }
   std::map<std::string, Prediction>& predictions() { return predictions_; }
 
   const FeaturePyramid& features(const std::string& role) override {
@@ -47,19 +56,23 @@ class ModelHeadInputs final : public HeadInputs {
                                     role,
                                     kind_text(entry.kind)));
     }
-    pyramids.merge(
-        model_.sharing_->forward(model_.stem(entry.data, entry.modality), waiting_readers(role)));
+    if (const Prediction* source = made_by_a_task(role)) {
+      const at::Tensor image = image_of(role, *source);
+      pyramids.merge(model_.trunk(image, entry.modality, {ports_->key}));
+    } else {
+      pyramids.merge(model_.trunk(entry.data, entry.modality, waiting_readers(role)));
+    }
     return pyramids.at(ports_->key);
   }
 
   FeaturePyramid encode(const at::Tensor& image, const std::string& modality) override {
-    return model_.sharing_->forward(model_.stem(image, modality), {ports_->key}).at(ports_->key);
+    return model_.trunk(image, modality, {ports_->key}).at(ports_->key);
   }
 
   const Batch& batch() const override { return batch_; }
 
   const Prediction& output_of(const std::string& task) override {
-    const bool declared = contains(ports_->reads_from, task);
+    const bool declared = contains(ports_->edges.reads_from, task);
     const auto found = predictions_.find(task);
     if (!declared || found == predictions_.end()) {
       throw model_error(fmt::format(
@@ -68,16 +81,72 @@ class ModelHeadInputs final : public HeadInputs {
           task,
           declared ? "was not predicted before it" : "its configuration does not declare"));
     }
-    return found->second;
+    if (ports_->edges.pass_gradients) return found->second;
+    return constants_[task] = detached(found->second);
   }
 
  private:
+  static Prediction detached(Prediction prediction) {
+    prediction.value = prediction.value.detach();
+    for (auto& [name, tensor] : prediction.extra) tensor = tensor.detach();
+    return prediction;
+  }
+
+  /// The prediction that takes the place of a role's image for the task at work; null = none does.
+  const Prediction* made_by_a_task(const std::string& role) const {
+    const auto found_in = [](const std::map<std::string, Prediction>& predictions,
+                             const std::map<std::string, std::string>& edges,
+                             const std::string& key) -> const Prediction* {
+      const auto edge = edges.find(key);
+      if (edge == edges.end()) return nullptr;
+      const auto prediction = predictions.find(edge->second);
+      return prediction == predictions.end() ? nullptr : &prediction->second;
+    };
+    if (const Prediction* fed = found_in(before_, ports_->edges.feedback, role)) return fed;
+    return found_in(predictions_, ports_->edges.inputs, role);
+  }
+
+  /// A prediction as the image of a role.
+  at::Tensor image_of(const std::string& role, const Prediction& source) const {
+    const BatchEntry& entry = batch_.at(role);
+    at::Tensor image = source.value;
+    if (source.kind == Prediction::Kind::kLogits) image = torch::softmax(image, 1);
+    if (source.kind == Prediction::Kind::kDisplacement) image = warped(role, source);
+    if (image.dim() != 5 || image.size(1) != entry.data.size(1)) {
+      throw model_error(
+          fmt::format("task '{}': role '{}' expects an image of {} channels, but the "
+                      "task it is taken from predicts {}",
+                      ports_->key,
+                      role,
+                      entry.data.size(1),
+                      image.dim() != 5 ? "none" : std::to_string(image.size(1))));
+    }
+    return ports_->edges.pass_gradients ? image : image.detach();
+  }
+
+  /// The role's image seen through a displacement on the grid of the role "fixed".
+  at::Tensor warped(const std::string& role, const Prediction& source) const {
+    const BatchEntry& moving = batch_.at(role);
+    const BatchEntry& fixed = batch_.at("fixed");
+    std::vector<at::Tensor> items;
+    for (std::int64_t i = 0; i < moving.data.size(0); ++i) {
+      const auto item = static_cast<std::size_t>(i);
+      items.push_back(warp(moving.data.narrow(0, i, 1),
+                           moving.geometry[item],
+                           source.value.narrow(0, i, 1),
+                           fixed.geometry[item]));
+    }
+    return torch::cat(items);
+  }
+
   /// The task at work and the running tasks whose heads read `role`, as far as they have no pyramid
   /// of it yet.
   std::vector<std::string> waiting_readers(const std::string& role) const {
     std::vector<std::string> readers;
     for (const TaskPorts* ports : running_) {
-      const bool reads = ports == ports_ || contains(model_.heads_.at(ports->key)->roles(), role);
+      const bool own = ports->edges.inputs.contains(role);
+      const bool reads =
+          ports == ports_ || (!own && contains(model_.heads_.at(ports->key)->roles(), role));
       if (reads && !pyramids_.at(role).contains(ports->key)) readers.push_back(ports->key);
     }
     return readers;
@@ -89,9 +158,12 @@ class ModelHeadInputs final : public HeadInputs {
   const TaskPorts* ports_ = nullptr;
   std::map<std::string, std::map<std::string, FeaturePyramid>> pyramids_;  ///< by role, by task
   std::map<std::string, Prediction> predictions_;
+  std::map<std::string, Prediction> before_;     ///< of the round before
+  std::map<std::string, Prediction> constants_;  ///< detached for tasks that pass no gradients
 };
 
-MultiTaskModel::MultiTaskModel(const Config& config) : ports_(config.tasks) {
+MultiTaskModel::MultiTaskModel(const Config& config)
+    : ports_(config.tasks), rounds_(config.rounds) {
   const auto make_sharing = [&](std::int64_t channels) {
     const BackboneFactory make_backbone = [&] {
       return BackboneRegistry::instance().create(config.backbone, BackboneInput{channels});
@@ -160,13 +232,32 @@ at::Tensor MultiTaskModel::stem(const at::Tensor& image, const std::string& moda
       fmt::format("modality '{}' has no stem; the model knows: {}", modality, join(known)));
 }
 
+std::map<std::string, FeaturePyramid> MultiTaskModel::trunk(const at::Tensor& image,
+                                                            const std::string& modality,
+                                                            const std::vector<std::string>& tasks) {
+  const at::Tensor entered = stem(image, modality);
+  const bool slice_by_slice = column().slab() == 1 && entered.size(2) > 1;
+  if (!slice_by_slice) return sharing_->forward(entered, tasks);
+  const std::int64_t items = entered.size(0), depth = entered.size(2);
+  const at::Tensor slices = entered.transpose(1, 2).flatten(0, 1).unsqueeze(2);
+  auto pyramids = sharing_->forward(slices, tasks);
+  for (auto& [task, pyramid] : pyramids) {
+    for (at::Tensor& level : pyramid.levels)
+      level = level.squeeze(2).unflatten(0, {items, depth}).transpose(1, 2).contiguous();
+  }
+  return pyramids;
+}
+
 std::map<std::string, Prediction> MultiTaskModel::forward(const Batch& batch,
                                                           const std::vector<std::string>& tasks) {
   const std::vector<const TaskPorts*> running = closure(tasks);
   ModelHeadInputs inputs(*this, batch, running);
-  for (const TaskPorts* ports : running) {
-    inputs.enter(*ports);
-    inputs.predictions()[ports->key] = heads_.at(ports->key)->forward(inputs);
+  for (std::int64_t round = 0; round < rounds_; ++round) {
+    if (round > 0) inputs.next_round();
+    for (const TaskPorts* ports : running) {
+      inputs.enter(*ports);
+      inputs.predictions()[ports->key] = heads_.at(ports->key)->forward(inputs);
+    }
   }
   return std::move(inputs.predictions());
 }
@@ -196,7 +287,8 @@ std::vector<const TaskPorts*> MultiTaskModel::closure(const std::vector<std::str
   std::vector<std::string> reached;
   for (const std::string& task : tasks) reached.push_back(ports(task).key);
   for (std::size_t i = 0; i < reached.size(); ++i) {
-    for (const std::string& source : ports(reached[i]).reads_from) {
+    const TaskEdges& edges = ports(reached[i]).edges;
+    for (const std::string& source : rounds_ > 1 ? edges.all_sources() : edges.sources()) {
       if (!contains(reached, source)) reached.push_back(source);
     }
   }

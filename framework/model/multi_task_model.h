@@ -4,6 +4,7 @@
 #include "framework/config/node.h"
 #include "framework/model/head.h"
 #include "framework/model/sharing.h"
+#include "framework/model/task_edges.h"
 
 #include <map>
 #include <memory>
@@ -14,18 +15,18 @@
 
 namespace triptych {
 
-/// What the model must know of a task: the key in the configuration, the head's configuration, the
-/// tasks it reads from.
+/// What the model must know of a task: the key in the configuration, the head's configuration, what
+/// it takes from other tasks.
 struct TaskPorts {
   std::string key;
   config::Node head;
-  std::vector<std::string> reads_from;
+  TaskEdges edges;
 };
 
 /// Modality stems, the shared network and one head per task.
 ///
 /// Parameter names are stable and readable: `stem_<modality>.*`, `sharing.*`, `head_<task>.*`.
-/// A task that reads another's output must come after it in `Config::tasks`.
+/// A task that takes from another in the same round must come after it in `Config::tasks`.
 class MultiTaskModel : public torch::nn::Module {
  public:
   /// `channels` gives the input channels of each modality; those that heads encode join them.
@@ -37,20 +38,23 @@ class MultiTaskModel : public torch::nn::Module {
     std::map<std::string, std::int64_t> channels;
     std::vector<TaskPorts> tasks;
     bool modality_stems = false;
+    std::int64_t rounds = 1;
   };
   explicit MultiTaskModel(const Config& config);
 
-  /// Predictions of `tasks`, and of all tasks that these read from, for one batch. Features are
-  /// computed once per role.
+  /// Predictions of the last round of `tasks`, and of all tasks that these take from, for one
+  /// batch. Features are computed once per role, and anew for roles that another task's prediction
+  /// replaces.
   std::map<std::string, Prediction> forward(const Batch& batch,
                                             const std::vector<std::string>& tasks);
   Prediction forward(const Batch& batch, const std::string& task);
   /// Roles that a batch needs for the prediction of `task`: those of its head and of the heads it
-  /// reads from.
+  /// takes from.
   std::vector<std::string> roles_read(const std::string& task) const;
 
   const Backbone& column() const { return sharing_->column(); }
   const Sharing& sharing() const { return *sharing_; }
+  Sharing& sharing() { return *sharing_; }
   Head& head(const std::string& task);
   std::vector<std::string> tasks() const;
 
@@ -60,6 +64,11 @@ class MultiTaskModel : public torch::nn::Module {
  private:
   friend class ModelHeadInputs;
   at::Tensor stem(const at::Tensor& image, const std::string& modality);
+  /// Stem and shared network for `tasks`. A network of single slices sees a volume slice by slice
+  /// along D.
+  std::map<std::string, FeaturePyramid> trunk(const at::Tensor& image,
+                                              const std::string& modality,
+                                              const std::vector<std::string>& tasks);
   /// Channels of each modality, those that the heads encode included.
   std::map<std::string, std::int64_t> with_encoded(
       std::map<std::string, std::int64_t> channels) const;
@@ -67,10 +76,11 @@ class MultiTaskModel : public torch::nn::Module {
                     bool modality_stems,
                     std::int64_t trunk_channels);
   const TaskPorts& ports(const std::string& task) const;
-  /// `tasks` and all that they read from, in the order of ports_.
+  /// `tasks` and all that they take from, in the order of ports_.
   std::vector<const TaskPorts*> closure(const std::vector<std::string>& tasks) const;
 
   std::vector<TaskPorts> ports_;
+  std::int64_t rounds_;
   std::map<std::string, std::shared_ptr<torch::nn::Module>> stems_;
   std::shared_ptr<Sharing> sharing_;
   std::map<std::string, std::shared_ptr<Head>> heads_;

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <torch/nn/module.h>
@@ -30,6 +31,12 @@ class Sharing : public torch::nn::Module {
   virtual const Backbone& column() const = 0;
   /// Column passes that one image of each of `tasks` tasks needs; shown by `summary`.
   virtual std::int64_t column_passes(std::int64_t tasks) const = 0;
+  /// Learned mixing [T, T] of the tasks' features by stage (row: the task that receives), for the
+  /// logs; none by default.
+  virtual std::vector<std::pair<std::string, at::Tensor>> mixing() const { return {}; }
+  /// Scalar that joins the loss once a step, e.g. a prior on corresponding weights; undefined =
+  /// none.
+  virtual at::Tensor penalty() { return {}; }
   /// Replaces columns by their folded versions for inference.
   virtual void fold() = 0;
 };

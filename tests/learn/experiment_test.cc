@@ -174,12 +174,12 @@ TEST(TaskGroups, ATaskReadsFromOneOfItsOwnBatchOnly) {
   for (const char* key : {"batch_size", "validation_items"}) {
     const std::string message = check_message(with(node, std::string("tasks.noise.") + key, "5"));
     expect_contains(message,
-                    "'tasks.noise.reads_from' names 'halves', whose batches are others; give "
+                    "'tasks.noise' takes from 'halves', whose batches are others; give "
                     "'noise' and 'halves' equal");
   }
   Experiment apart(with(with(node, "tasks.noise.picture", "photo"), "stems", "convolution"), true);
   expect_contains(error_message("schema", [&] { make_task_groups(apart, Phase::kTraining); }),
-                  "tasks.noise.reads_from: 'halves' is not predicted in the same batch");
+                  "tasks.noise: 'halves', from which it takes, is not predicted in the same batch");
 }
 
 TEST(TaskGroups, AnEmptySplitIsAnErrorInTrainingOnly) {

@@ -91,7 +91,7 @@ MultiTaskModel::Config three_ports(const char* sharing) {
   config.channels = {{"xray", 1}};
   config.tasks = {{"a", yaml("{name: test_mean}"), {}},
                   {"b", yaml("{name: test_mean}"), {}},
-                  {"c", yaml("{name: test_mean, role: other, source: b}"), {"b"}}};
+                  {"c", yaml("{name: test_mean, role: other, source: b}"), {.reads_from = {"b"}}}};
   return config;
 }
 
@@ -134,6 +134,77 @@ TEST(MultiTaskModel, PredictsWhatATaskReadsFrom) {
   EXPECT_EQ(model.roles_read("a"), (std::vector<std::string>{"image"}));
   EXPECT_EQ(error_message("model", [&] { model.forward(batch, "d"); }),
             "the model has no task 'd'; it has: a, b, c");
+}
+
+/// Task b sees what a made of the image, or sees it from the second round on.
+MultiTaskModel::Config linked_ports(const TaskEdges& edges, std::int64_t rounds = 1) {
+  MultiTaskModel::Config config;
+  config.backbone = yaml("{name: unet, width: 4, depth: 1}");
+  config.sharing = yaml("{name: hard}");
+  config.channels = {{"xray", 1}};
+  config.tasks = {{"a", yaml("{name: test_mean}"), {}}, {"b", yaml("{name: test_mean}"), edges}};
+  config.rounds = rounds;
+  return config;
+}
+
+at::Tensor mean_of_features(MultiTaskModel& model, const at::Tensor& image) {
+  Batch batch = two_images();
+  batch.entries["image"].data = image;
+  return model.forward(batch, "a").value;
+}
+
+TEST(MultiTaskModel, ATaskSeesTheImageThatAnotherMade) {
+  torch::manual_seed(4);
+  MultiTaskModel model(linked_ports({.inputs = {{"image", "a"}}}));
+  model.eval();
+  const Batch batch = two_images();
+  const auto predictions = model.forward(batch, std::vector<std::string>{"b"});
+  const at::Tensor made = predictions.at("a").value;
+  EXPECT_TRUE(at::equal(predictions.at("b").value, mean_of_features(model, made)));
+}
+
+TEST(MultiTaskModel, FeedbackComesFromTheRoundBefore) {
+  torch::manual_seed(4);
+  MultiTaskModel model(linked_ports({.feedback = {{"image", "b"}}}, 3));
+  model.eval();
+  const Batch batch = two_images();
+  const auto predictions = model.forward(batch, std::vector<std::string>{"b"});
+  at::Tensor expected = mean_of_features(model, batch.at("image").data);
+  for (int round = 1; round < 3; ++round) expected = mean_of_features(model, expected);
+  EXPECT_TRUE(testing::near(predictions.at("b").value, expected, 1e-6));
+}
+
+TEST(MultiTaskModel, ANetworkOfSlicesTakesAVolumeSliceBySlice) {
+  MultiTaskModel model(linked_ports({}));
+  model.eval();
+  const at::Tensor volume = torch::randn({2, 1, 3, 8, 8});
+  const at::Tensor whole = mean_of_features(model, volume);
+  ASSERT_EQ(whole.sizes(), volume.sizes());
+  for (std::int64_t z = 0; z < 3; ++z) {
+    const at::Tensor slice = mean_of_features(model, volume.narrow(2, z, 1).contiguous());
+    EXPECT_TRUE(testing::near(whole.narrow(2, z, 1), slice, 1e-6));
+  }
+}
+
+TEST(MultiTaskModel, EdgesPassGradientsWhereAsked) {
+  for (const bool passes : {true, false}) {
+    torch::manual_seed(4);
+    MultiTaskModel model(linked_ports({.inputs = {{"image", "a"}}, .pass_gradients = passes}));
+    model.eval();
+    Batch batch = two_images();
+    batch.entries["image"].data.set_requires_grad(true);
+    model.forward(batch, "b").value.sum().backward();
+    EXPECT_EQ(batch.at("image").data.grad().defined(), passes);
+  }
+}
+
+TEST(MultiTaskModel, RefusesAPredictionThatIsNoImageOfTheRole) {
+  MultiTaskModel::Config config = linked_ports({.inputs = {{"image", "a"}}});
+  config.tasks[0].head = yaml("{name: segmentation, num_classes: 3}");
+  MultiTaskModel model(config);
+  EXPECT_EQ(error_message("model", [&] { model.forward(two_images(), "b"); }),
+            "task 'b': role 'image' expects an image of 1 channels, but the task it is taken from "
+            "predicts 3");
 }
 
 TEST(MultiTaskModel, StemsTakeModalitiesOfDifferentChannelCounts) {
