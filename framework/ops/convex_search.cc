@@ -11,6 +11,7 @@
 #include "framework/ops/warp.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <optional>
 
@@ -23,6 +24,10 @@
 
 namespace triptych {
 namespace {
+
+/// Weight of the squared distance to no displacement in the first round: where all displacements
+/// cost the same, none is the best.
+constexpr double kPreferNone = 1e-5;
 
 struct Candidate {
   float x, y, z;  ///< displacement in grid points
@@ -86,7 +91,7 @@ class ConvexSearch {
 
   /// [1, 3, D, H, W], components along W, H, D.
   at::Tensor run(const std::vector<double>& couplings) const {
-    at::Tensor field = smoothed(best_displacements(nullptr, 0.0));
+    at::Tensor field = smoothed(best_displacements(nullptr, kPreferNone));
     for (const double coupling : couplings) field = smoothed(best_displacements(&field, coupling));
     return field;
   }
@@ -179,6 +184,22 @@ Geometry pooled_grid(const Geometry& grid, const Index3& cell) {
   return result;
 }
 
+Index3 search_cell(const Geometry& grid, std::int64_t edge) {
+  double finest = std::numeric_limits<double>::infinity();
+  for (int axis = 0; axis < 3; ++axis) {
+    if (grid.shape[static_cast<std::size_t>(2 - axis)] > 1)
+      finest = std::min(finest, grid.spacing[axis]);
+  }
+  Index3 cell{1, 1, 1};
+  for (int axis = 0; axis < 3; ++axis) {
+    const auto a = static_cast<std::size_t>(2 - axis);
+    if (grid.shape[a] == 1) continue;
+    const double voxels = static_cast<double>(edge) * finest / grid.spacing[axis];
+    cell[a] = std::clamp<std::int64_t>(std::llround(voxels), 1, grid.shape[a]);
+  }
+  return cell;
+}
+
 at::Tensor convex_search(const at::Tensor& fixed_features,
                          const at::Tensor& moving_features,
                          const Geometry& grid,
@@ -189,25 +210,15 @@ at::Tensor convex_search(const at::Tensor& fixed_features,
   check_shape(moving_features, {1, fixed_features.size(1), kAny, kAny, kAny}, "moving features");
   TRIPTYCH_ASSERT(options.grid_spacing >= 1 && options.half_width >= 1);
   const at::NoGradGuard no_grad;
-  Index3 cell, half;
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    const bool searched = grid.shape[axis] > 1;
-    cell[axis] = searched ? options.grid_spacing : 1;
-    half[axis] = searched ? options.half_width : 0;
-    if (grid.shape[axis] < cell[axis]) {
-      throw shape_error(
-          fmt::format("convex search: expected at least {} voxels along each axis, got "
-                      "{}",
-                      options.grid_spacing,
-                      grid.text()),
-          "set a smaller grid_spacing");
-    }
-  }
+  const Index3 cell = search_cell(grid, options.grid_spacing);
+  const Geometry coarse = pooled_grid(grid, cell);
+  Index3 half;
+  for (std::size_t axis = 0; axis < 3; ++axis)
+    half[axis] = coarse.shape[axis] > 1 ? options.half_width : 0;
   const auto pooled = [&](const at::Tensor& features) {
     return at::avg_pool3d(features, {cell[0], cell[1], cell[2]})[0].contiguous();
   };
   const at::Tensor fixed = pooled(fixed_features), moving = pooled(moving_features);
-  const Geometry coarse = pooled_grid(grid, cell);
   const auto search = [&](const at::Tensor& a, const at::Tensor& b) {
     return mm_from_voxels(ConvexSearch(a, b, half, options.memory_bytes).run(options.couplings),
                           coarse);

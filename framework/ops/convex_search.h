@@ -11,7 +11,7 @@
 namespace triptych {
 
 struct ConvexSearchOptions {
-  std::int64_t grid_spacing = 6;  ///< voxels of the image between points of the search grid
+  std::int64_t grid_spacing = 6;  ///< voxels between points of the search grid, see search_cell
   std::int64_t half_width = 4;    ///< largest displacement along an axis, in grid points
   /// Weights of the squared distance (in grid points) to the smoothed field, one a round.
   std::vector<double> couplings = {0.003, 0.01, 0.03, 0.1, 0.3, 1.0};
@@ -28,12 +28,17 @@ struct ConvexSearchOptions {
 /// Heinrich): sums of squared differences of the features, averaged over cells of the search grid
 /// and over 3^3 grid points, for all displacements within the half width; then by turns the best
 /// displacement of every point near a smooth field, and the field smoothed over 3^3 points. Reaches
-/// half_width * grid_spacing voxels. Axes of one voxel are not searched. The same bits for every
-/// number of threads. Throws shape_error when an image has fewer voxels than a cell.
+/// half_width * grid_spacing voxels. Axes of one cell are not searched. The same bits for every
+/// number of threads.
 at::Tensor convex_search(const at::Tensor& fixed_features,
                          const at::Tensor& moving_features,
                          const Geometry& grid,
                          const ConvexSearchOptions& options = {});
+
+/// Voxels [D, H, W] of a cell that is `edge` voxels long along the axes of the finest spacing and
+/// as nearly as possible equally long, in mm, along the others; no longer than the grid, and 1
+/// along axes of one voxel.
+Index3 search_cell(const Geometry& grid, std::int64_t edge);
 
 /// The grid of averages over cells of `cell` [D, H, W] voxels; what does not fill a cell at the far
 /// faces is left out.

@@ -1,13 +1,221 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/registration/deformable_alignment.h"
 
+#include "framework/core/error.h"
+#include "framework/core/progress.h"
 #include "framework/ops/convex_search.h"
+#include "framework/ops/fold_removal.h"
 #include "framework/ops/mind.h"
+#include "framework/ops/velocity.h"
 #include "framework/ops/warp.h"
+#include "framework/registration/instance_optimisation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+#include <vector>
 
 #include <ATen/ATen.h>
+#include <Eigen/LU>
 
 namespace triptych {
+
+namespace {
+
+constexpr double kFineRate_voxel = 0.5;  ///< of the descent that corrects the coarser one
+const WarpOptions kRepeatEdge{WarpInterpolation::kLinear, WarpPadding::kEdge};
+
+/// The finest isotropic resolution in mm at which a grid has at most `voxels` voxels; 0 when it has
+/// no more as it is.
+double working_resolution(const Geometry& grid, std::int64_t voxels) {
+  const auto fits = [&](double spacing) {
+    return grid.resampled_to(grid.spacing.cwiseMax(spacing)).voxels() <= voxels;
+  };
+  if (fits(0.0)) return 0.0;
+  double low = 0.0, high = grid.spacing.maxCoeff();
+  while (!fits(high)) high *= 2.0;
+  for (int step = 0; step < 40; ++step) {
+    const double middle = 0.5 * (low + high);
+    (fits(middle) ? high : low) = middle;
+  }
+  return high;
+}
+
+/// The image with voxels of at least `spacing_mm`: means over whole voxels first, so that no second
+/// array of the image's size is needed.
+RegistrationImage at_resolution(const RegistrationImage& image, double spacing_mm) {
+  Index3 cell{1, 1, 1};
+  for (int axis = 0; axis < 3; ++axis) {
+    const auto a = static_cast<std::size_t>(2 - axis);
+    const double voxels = std::floor(spacing_mm / image.geometry.spacing[axis]);
+    cell[a] =
+        std::clamp<std::int64_t>(static_cast<std::int64_t>(voxels), 1, image.geometry.shape[a]);
+  }
+  const Eigen::Vector3d spacing = Eigen::Vector3d::Constant(spacing_mm);
+  if (cell == Index3{1, 1, 1}) return coarser(image, spacing);
+  const auto means = [&](const at::Tensor& x) {
+    const at::IntArrayRef window(cell.data(), cell.size());
+    return at::avg_pool3d(x, window, window, 0, true, false);  // incomplete cells at the end too
+  };
+  RegistrationImage result{means(image.values), pooled_grid(image.geometry, cell), {}};
+  for (std::size_t a = 0; a < 3; ++a)
+    result.geometry.shape[a] = result.values.size(static_cast<std::int64_t>(a) + 2);
+  if (image.mask.defined()) result.mask = (means(image.mask) >= 0.5F).to(at::kFloat);
+  return coarser(result, spacing);
+}
+
+/// Both images on one grid, that of the fixed image.
+struct WorkingPair {
+  Geometry grid;
+  at::Tensor fixed, moving;                ///< [1, 1, D, H, W]
+  at::Tensor fixed_weight, moving_weight;  ///< the same of zeros and ones, or undefined
+};
+
+/// Smallest spacing in mm of the axes longer than a voxel.
+double finest_spacing(const Geometry& grid) {
+  double finest = grid.spacing.maxCoeff();
+  for (int axis = 0; axis < 3; ++axis) {
+    if (grid.shape[static_cast<std::size_t>(2 - axis)] > 1)
+      finest = std::min(finest, grid.spacing[axis]);
+  }
+  return finest;
+}
+
+WorkingPair working_pair(const RegistrationImage& fixed,
+                         const RegistrationImage& moving,
+                         const AffineMap& start,
+                         std::int64_t voxels) {
+  const RegistrationImage seen_fixed =
+      at_resolution(fixed, working_resolution(fixed.geometry, voxels));
+  const double scale = std::cbrt(std::abs(start.matrix.determinant()));
+  const RegistrationImage other =
+      at_resolution(moving, scale * finest_spacing(seen_fixed.geometry));
+  WorkingPair pair{seen_fixed.geometry, seen_fixed.values, {}, seen_fixed.mask, {}};
+  const at::Tensor u = displacement_on(start, pair.grid).unsqueeze(0);
+  pair.moving = warp(other.values, other.geometry, u, pair.grid, kRepeatEdge);
+  const at::Tensor counts = other.mask.defined() ? other.mask : at::ones_like(other.values);
+  const at::Tensor seen = warp(counts, other.geometry, u, pair.grid) >= 0.5F;
+  if (!seen.any().item<bool>()) {
+    throw data_error(
+        "deformation: the first alignment leads the whole fixed image outside of the "
+        "moving one, or of its mask",
+        "give a start that makes them overlap");
+  }
+  if (!seen.all().item<bool>()) pair.moving_weight = seen.to(at::kFloat);
+  return pair;
+}
+
+at::Tensor pooled(const at::Tensor& x, const Index3& cell) {
+  return at::avg_pool3d(x, at::IntArrayRef(cell.data(), cell.size()));
+}
+
+at::Tensor pooled_weight(const at::Tensor& weight, const Index3& cell) {
+  return weight.defined() ? (pooled(weight, cell) >= 0.5F).to(at::kFloat) : weight;
+}
+
+/// Features where they count, and their mean elsewhere, which says nothing.
+at::Tensor without_masked(const at::Tensor& features, const at::Tensor& weight) {
+  if (!weight.defined()) return features;
+  const std::vector<std::int64_t> space{2, 3, 4};
+  at::Tensor result = features * weight;
+  const at::Tensor mean = result.sum(space, true) / weight.sum(space, true).clamp_min(1.0);
+  return result.addcmul_(1.0 - weight, mean);
+}
+
+/// The steps from no displacement to the final one.
+class Alignment {
+ public:
+  Alignment(WorkingPair pair, const FeatureFunction& features, const DeformationOptions& options)
+      : pair_(std::move(pair)),
+        features_(features),
+        options_(options),
+        progress_("deformation", options.iterations + options.fine_iterations) {}
+
+  /// [1, 3, D, H, W] in mm on the pair's grid.
+  at::Tensor run() {
+    at::Tensor field = search_and_descend();
+    if (options_.fine_iterations > 0) field = descend_further(field);
+    return unfolded(field);
+  }
+  const Geometry& grid() const { return pair_.grid; }
+
+ private:
+  /// Search and descent share the features.
+  at::Tensor search_and_descend() {
+    const Index3 cell = search_cell(pair_.grid, 2);
+    const Geometry grid = pooled_grid(pair_.grid, cell);
+    at::Tensor field = zero_field(grid);
+    FeaturePair compared;
+    {
+      const at::Tensor fixed = features_(pair_.fixed, pair_.grid);
+      const at::Tensor moving = features_(pair_.moving, pair_.grid);
+      if (options_.search_width > 0)
+        field = resample_to_grid(searched(fixed, moving), pair_.grid, grid);
+      compared.fixed = pooled(fixed, cell);
+      compared.moving = pooled(moving, cell);
+    }
+    compared.fixed_weight = pooled_weight(pair_.fixed_weight, cell);
+    compared.moving_weight = pooled_weight(pair_.moving_weight, cell);
+    InstanceOptions descent;
+    descent.iterations = options_.iterations;
+    descent.regularisation = options_.regularisation;
+    const at::Tensor found = optimise_displacement(
+        std::move(compared), voxels_from_mm(field, grid), grid, descent, counter(0));
+    return resample_to_grid(mm_from_voxels(found, grid), grid, pair_.grid);
+  }
+
+  at::Tensor searched(const at::Tensor& fixed, const at::Tensor& moving) const {
+    ConvexSearchOptions search;
+    search.grid_spacing = options_.search_step;
+    search.half_width = options_.search_width;
+    return convex_search(without_masked(fixed, pair_.fixed_weight),
+                         without_masked(moving, pair_.moving_weight),
+                         pair_.grid,
+                         search);
+  }
+
+  /// A further displacement of single voxels, seen through `field`.
+  at::Tensor descend_further(const at::Tensor& field) {
+    const auto through = [&](const at::Tensor& image) {
+      return image.defined() ? warp(image, pair_.grid, field, pair_.grid, kRepeatEdge) : image;
+    };
+    FeaturePair compared{features_(pair_.fixed, pair_.grid),
+                         features_(through(pair_.moving), pair_.grid),
+                         pair_.fixed_weight,
+                         pooled_weight(through(pair_.moving_weight), {1, 1, 1})};
+    InstanceOptions descent;
+    descent.iterations = options_.fine_iterations;
+    descent.regularisation = options_.regularisation;
+    descent.rate_voxel = kFineRate_voxel;
+    const at::Tensor found = optimise_displacement(std::move(compared),
+                                                   zero_field(pair_.grid),
+                                                   pair_.grid,
+                                                   descent,
+                                                   counter(options_.iterations));
+    return compose_displacements(field, pair_.grid, mm_from_voxels(found, pair_.grid), pair_.grid);
+  }
+
+  at::Tensor unfolded(const at::Tensor& field) const {
+    at::Tensor voxels = voxels_from_mm(field, pair_.grid).contiguous();
+    remove_folds(voxels);
+    return mm_from_voxels(voxels, pair_.grid);
+  }
+
+  static at::Tensor zero_field(const Geometry& grid) {
+    return at::zeros({1, 3, grid.shape[0], grid.shape[1], grid.shape[2]});
+  }
+
+  std::function<void(std::int64_t)> counter(std::int64_t before) {
+    return [this, before](std::int64_t done) { progress_.update(before + done); };
+  }
+
+  WorkingPair pair_;
+  const FeatureFunction& features_;
+  const DeformationOptions& options_;
+  Progress progress_;
+};
+
+}  // namespace
 
 FeatureFunction mind_features() {
   return [](const at::Tensor& image, const Geometry&) { return mind_ssc(image); };
@@ -17,12 +225,11 @@ DisplacementField align_deformable(const RegistrationImage& fixed,
                                    const RegistrationImage& moving,
                                    const AffineMap& start,
                                    const FeatureFunction& features,
-                                   const DeformationOptions& /*options*/) {
+                                   const DeformationOptions& options) {
   const at::NoGradGuard no_grad;
-  const Geometry& grid = fixed.geometry;
-  const at::Tensor onto_fixed = displacement_on(start, grid).unsqueeze(0);
-  const at::Tensor seen = warp(moving.values, moving.geometry, onto_fixed, grid);
-  return {grid, convex_search(features(fixed.values, grid), features(seen, grid), grid)[0]};
+  Alignment alignment(working_pair(fixed, moving, start, options.voxels), features, options);
+  const at::Tensor field = alignment.run();
+  return {alignment.grid(), field[0]};
 }
 
 }  // namespace triptych

@@ -19,21 +19,50 @@ FeatureFunction mind_features();
 /// Key `deformation` of a registration.
 struct DeformationOptions {
   bool enabled = true;
+  std::int64_t search_step = 6;
+  std::int64_t search_width = 4;
   std::int64_t iterations = 80;
+  std::int64_t fine_iterations = 20;
   double regularisation = 1.25;
+  std::int64_t voxels = 6'000'000;
 
   void visit(auto& field) {
     field("enabled", enabled, "false stops after the first alignment");
-    field("iterations", iterations, "of Adam on the displacements", config::AtLeast{0});
+    field("search_step",
+          search_step,
+          "voxels between the points of the search for large displacements",
+          config::AtLeast{1});
+    field("search_width",
+          search_width,
+          "steps that the search tries in each direction; 0 leaves it out",
+          config::AtLeast{0});
+    field("iterations", iterations, "of Adam on displacements of 2 voxels", config::AtLeast{0});
+    field("fine_iterations",
+          fine_iterations,
+          "of Adam on displacements of 1 voxel, which follow",
+          config::AtLeast{0});
     field("regularisation",
           regularisation,
           "weight of the field's roughness against the difference of the features",
           config::AtLeast{0.0});
+    field(
+        "voxels",
+        voxels,
+        "most voxels of the grid that the images are brought to; finer images are averaged. Memory "
+        "beyond the images: about 300 bytes each",
+        config::AtLeast{1000});
   }
 };
 
 /// The smooth displacement u that brings `moving`, seen through `start`, onto `fixed`: positions of
 /// the fixed space go to start(x + u(x)). The field lies on a grid over the fixed image.
+///
+/// After ConvexAdam (Siebert, Hansen and Heinrich 2021), coarse to fine: coupled convex search in
+/// both directions for large displacements, then gradient descent on the distance of the features
+/// and the roughness of the field, on displacements of two voxels and, through the image warped by
+/// them, of one voxel. What is left of folds is smoothed away (remove_folds). Voxels outside of the
+/// masks, and those that `start` leads outside of the moving image, do not count. 2D images are
+/// deformed in their plane. The same bits for every number of threads.
 DisplacementField align_deformable(const RegistrationImage& fixed,
                                    const RegistrationImage& moving,
                                    const AffineMap& start,

@@ -10,15 +10,12 @@
 #include "tests/support/tensor_matchers.h"
 
 #include <ATen/ATen.h>
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace triptych {
 namespace {
 
-using testing::error_message;
 using testing::gaussian_push;
-using ::testing::HasSubstr;
 using testing::near;
 
 const Index3 kHalf{1, 0, 2};  ///< K = 3 * 1 * 5
@@ -136,12 +133,22 @@ TEST(ConvexSearch, DoesNotLeaveThePlaneOfASlice) {
   EXPECT_NEAR(middle.select(1, 0).mean().item<double>(), 2.0, 0.3);
 }
 
-TEST(ConvexSearch, RefusesImagesSmallerThanACell) {
+TEST(ConvexSearch, TakesSlabsThinnerThanACell) {
+  const Pair pair = displaced_pair({4, 44, 48});
+  const at::Tensor field =
+      convex_search(mind_ssc(pair.fixed), mind_ssc(pair.moving), pair.grid, {});
+  EXPECT_EQ(field.sizes(), pair.truth.sizes());
+  EXPECT_TRUE(at::isfinite(field).all().item<bool>());
+}
+
+TEST(SearchCell, IsEquallyLongAlongAllAxes) {
   Geometry grid;
-  grid.shape = {4, 20, 20};
-  const at::Tensor features = at::zeros({1, 2, 4, 20, 20});
-  EXPECT_THAT(error_message("shape", [&] { convex_search(features, features, grid); }),
-              HasSubstr("expected at least 6 voxels along each axis"));
+  grid.shape = {25, 195, 166};
+  grid.spacing = {1.4, 1.4, 4.0};
+  EXPECT_EQ(search_cell(grid, 6), (Index3{2, 6, 6}));
+  EXPECT_EQ(search_cell(grid, 2), (Index3{1, 2, 2}));
+  grid.shape = {1, 195, 4};
+  EXPECT_EQ(search_cell(grid, 6), (Index3{1, 6, 4}));
 }
 
 TEST(PooledGrid, PutsPointsIntoTheMiddleOfTheirCells) {
