@@ -68,10 +68,11 @@ std::unique_ptr<VolumeStore> store_of(const Geometry& geometry,
 HarmoniseConfig harmonise_of(const config::Node& resolved, const std::string& dataset) {
   HarmoniseConfig none;
   none.mode = "none";
-  const config::Node* node = resolved.find("datasets." + dataset + ".harmonise");
-  return node == nullptr || node->is_null()
-             ? none
-             : config::read<HarmoniseConfig>(*node, "datasets." + dataset + ".harmonise");
+  std::string path = "datasets." + dataset;
+  while (resolved.find(path + ".of") != nullptr) path += ".of";  // pairs of the samples of another
+  path += ".harmonise";
+  const config::Node* node = resolved.find(path);
+  return node == nullptr || node->is_null() ? none : config::read<HarmoniseConfig>(*node, path);
 }
 
 InputVolume read_input(const std::string& location,

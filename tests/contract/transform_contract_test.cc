@@ -61,10 +61,14 @@ class TransformContract : public ::testing::TestWithParam<std::string> {
   static std::shared_ptr<Transform> made() {
     config::Node node = testing::minimal_config(TransformRegistry::instance(), GetParam());
     for (const config::FieldInfo& field : TransformRegistry::instance().describe(GetParam())) {
-      if (!field.required || field.name != "size") continue;
-      config::Node size = config::Node::list();
-      for (int axis = 0; axis < 2; ++axis) size.as_list().emplace_back(std::int64_t{16});
-      node.set("size", std::move(size));
+      if (!field.required) continue;
+      config::Node list = config::Node::list();
+      if (field.name == "entries")
+        list.as_list().emplace_back(GetParam() == "own_frame" ? "label" : "image");
+      if (field.name == "size") {
+        for (int axis = 0; axis < 2; ++axis) list.as_list().emplace_back(std::int64_t{16});
+      }
+      if (!list.as_list().empty()) node.set(field.name, std::move(list));
     }
     return TransformRegistry::instance().create(node);
   }
