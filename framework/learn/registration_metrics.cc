@@ -38,7 +38,7 @@ double worst_mean(at::Tensor distances) {
   return std::get<0>(distances.topk(count)).mean().item<double>();
 }
 
-double ratio(double sum, double count) { return count > 0.0 ? sum / count : std::nan(""); }
+double mean_of(double sum, double count) { return count > 0.0 ? sum / count : std::nan(""); }
 
 }  // namespace
 
@@ -190,7 +190,7 @@ std::vector<MetricValue> RegistrationErrors::values() const {
   if (jacobian_voxels_ > 0.0) {
     values.push_back({"folded_share", folded_ / jacobian_voxels_, Direction::kLowerIsBetter});
     values.push_back(
-        {"log_jacobian_sd", ratio(log_deviation_, log_deviations_), Direction::kLowerIsBetter});
+        {"log_jacobian_sd", mean_of(log_deviation_, log_deviations_), Direction::kLowerIsBetter});
   }
   add_values("trivial/", methods_[1], values);
   return values;

@@ -14,6 +14,9 @@
 // The loops over lanes must be vectorised at every optimisation level of the build.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("O3", "no-trapping-math", "no-math-errno")
+// g++ 12 warns of _mm256_undefined_pd inside its own intrinsics.
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 
 // Tuning for processors in general loads every lane alone instead of gathering.

@@ -3,6 +3,7 @@
 // volume.
 #include "framework/core/nn.h"
 #include "framework/infer/volume_predictor.h"
+#include "framework/learn/task_groups.h"
 #include "framework/learn/trainer.h"
 
 #include "tests/learn/synthetic_experiment.h"

@@ -80,7 +80,7 @@ double mean_dice(const AffineMap& map, const std::string& fixed, const std::stri
   return sum / labels;
 }
 
-class RobustStartOnRealImages : public testing::Test {
+class RobustStartOnRealImages : public ::testing::Test {
  protected:
   void SetUp() override {
     if (!std::filesystem::exists(data("README.md")))

@@ -132,15 +132,15 @@ std::string message_of(const RegistrationImage& fixed, const RegistrationImage& 
 TEST(RobustStart, SaysWhatCannotBeAligned) {
   const RegistrationImage body = fixed_body();
   const RegistrationImage slice = sampled_image(body_value, centred_grid({1, 30, 40}, {2, 2, 2}));
-  EXPECT_THAT(message_of(slice, body), testing::HasSubstr("expected two volumes or two images"));
+  EXPECT_THAT(message_of(slice, body), ::testing::HasSubstr("expected two volumes or two images"));
   RegistrationImage constant = body;
   constant.mask = (body.values == 0.0).to(at::kFloat);
   EXPECT_THAT(message_of(body, constant),
-              testing::HasSubstr("the moving image has one grey value only"));
+              ::testing::HasSubstr("the moving image has one grey value only"));
   RegistrationImage few = body;
   few.mask = at::zeros_like(body.values);
   few.mask[0][0][12][16].narrow(0, 14, 4).fill_(1.0);
-  EXPECT_THAT(message_of(few, body), testing::HasSubstr("no alignment makes"));
+  EXPECT_THAT(message_of(few, body), ::testing::HasSubstr("no alignment makes"));
 }
 
 }  // namespace
