@@ -140,7 +140,7 @@ TEST(RobustStart, SaysWhatCannotBeAligned) {
   RegistrationImage few = body;
   few.mask = at::zeros_like(body.values);
   few.mask[0][0][12][16].narrow(0, 14, 4).fill_(1.0);
-  EXPECT_THAT(message_of(few, body), ::testing::HasSubstr("no alignment makes"));
+  EXPECT_THAT(message_of(few, body), ::testing::HasSubstr("first alignment: no place makes 25 %"));
 }
 
 }  // namespace
