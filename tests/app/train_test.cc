@@ -228,6 +228,21 @@ TEST(Train, RunsEveryRecipeForTwoSteps) {
                     "tasks.segmentation.roles.image=srct",
                     "tasks.segmentation.batch_size=2"});
     }
+    if (name == "registration_phantom")
+      words.insert(words.end(), {"datasets.phantoms.size=[16,16,16]", "datasets.phantoms.train=2"});
+    if (name == "registration_labels" || name == "registration_features")
+      words.insert(words.end(),
+                   {"datasets.labels.size=[16,16,16]", "datasets.labels.validation=1"});
+    if (name == "registration_slabs")
+      words.insert(words.end(),
+                   {"dataset@datasets.pairs.of=random_labels",
+                    "~datasets.pairs.of.files",
+                    "~datasets.pairs.of.splits",
+                    "~datasets.pairs.of.harmonise",
+                    "datasets.pairs.of.classes=3",
+                    "datasets.pairs.of.size=[8,16,16]",
+                    "datasets.pairs.of.train=2",
+                    "datasets.pairs.of.validation=1"});
     const auto finished = run_program(words, folder);
     EXPECT_EQ(finished.code, 0) << name << ": " << finished.err;
   }
