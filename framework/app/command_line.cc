@@ -126,6 +126,8 @@ const std::vector<std::string>& verbs() {
   static const std::vector<std::string> list = {"train",
                                                 "predict",
                                                 "reconstruct",
+                                                "register",
+                                                "warp",
                                                 "evaluate",
                                                 "generate",
                                                 "render",

@@ -61,6 +61,8 @@ int run_engine(const std::vector<std::string>& words) {
                                                                       {"evaluate", evaluate},
                                                                       {"generate", generate},
                                                                       {"reconstruct", reconstruct},
+                                                                      {"register", register_images},
+                                                                      {"warp", warp_files},
                                                                       {"render", render},
                                                                       {"describe", describe},
                                                                       {"summary", summary},
@@ -70,7 +72,7 @@ int run_engine(const std::vector<std::string>& words) {
       throw usage_error(fmt::format("'{}' is not available in this version", command.verb));
     // The other verbs are short, and never ask whether to stop.
     const std::set<std::string> stops_orderly = {
-        "train", "predict", "reconstruct", "evaluate", "generate"};
+        "train", "predict", "register", "warp", "reconstruct", "evaluate", "generate"};
     if (stops_orderly.contains(command.verb)) install_stop_signals();
     const int code = verb->second(command);
     flush_standard_output();

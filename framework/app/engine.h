@@ -15,6 +15,8 @@ int predict(const CommandLine& command);
 int evaluate(const CommandLine& command);
 int generate(const CommandLine& command);
 int reconstruct(const CommandLine& command);
+int register_images(const CommandLine& command);
+int warp_files(const CommandLine& command);
 int render(const CommandLine& command);
 int describe(const CommandLine& command);
 int summary(const CommandLine& command);

@@ -83,6 +83,48 @@ const std::map<std::string, VerbHelp>& texts() {
          "triptych reconstruct input.projections=scan.nxs output=volume.tif method=tv "
          "'rows=[500,519]' tv_weight=0.02"},
         {}}},
+      {"register",
+       {"align two images: an affine start, then a deformation",
+        "triptych register input.fixed=FILE input.moving=FILE output=DIR [KEY=VALUE...]",
+        "Finds where every position of the fixed image lies in the moving one, by grey values "
+        "alone and whatever the\n"
+        "modalities. Writes to DIR: transform.h5 (ITK, Slicer), warped image, displacement.nii.gz, "
+        "pictures and\n"
+        "registration.json with scores before, after the start and after the deformation.\n"
+        "Scores also of input.fixed_labels= input.moving_labels= (overlap) and "
+        "input.fixed_landmarks= input.moving_landmarks=\n"
+        "(distances); input.fixed_mask= input.moving_mask= say which voxels count.\n"
+        "start.model=none|translation|rigid|similarity|affine, "
+        "start_from=images|landmarks|labels, initial=TRANSFORM,\n"
+        "deformation.enabled=false, interpolation=, fill=, displacement=false, pictures=false, "
+        "overwrite=true, memory=4GB,\n"
+        "spacing=[x,y,z] in mm for files that state none, threads=. Lengths are pixels where the "
+        "spacing is unknown.",
+        {"triptych register input.fixed=before.nii.gz input.moving=after.nii.gz output=aligned",
+         "triptych register input.fixed=ct.nii.gz input.moving=mri.nii.gz output=rigid "
+         "start.model=rigid deformation.enabled=false",
+         "triptych register input.fixed=he.png input.moving=stain.png output=sections "
+         "input.fixed_landmarks=he.csv input.moving_landmarks=stain.csv start_from=landmarks"},
+        {"--json"}}},
+      {"warp",
+       {"apply a saved transform to an image, labels or points",
+        "triptych warp transform=FILE input.moving=FILE|input.labels=FILE|input.points=FILE "
+        "output=FILE [KEY=VALUE...]",
+        "The transform (.h5, .tfm, .txt or a displacement image, of Triptych, ITK, Slicer or ANTs) "
+        "maps positions of the\n"
+        "fixed image to those of the moving one. So an image or label map of the moving image "
+        "comes onto grid=<fixed image>,\n"
+        "and points of the fixed image go to the moving one. inverse=true does both the other way. "
+        "Other keys:\n"
+        "interpolation=linear|cubic|nearest, fill=0, spacing=[x,y,z] in mm, memory=4GB, threads=.",
+        {"triptych warp transform=aligned/transform.h5 input.moving=after.nii.gz "
+         "grid=before.nii.gz "
+         "output=warped.nii.gz",
+         "triptych warp transform=aligned/transform.h5 input.labels=labels.nii.gz "
+         "grid=before.nii.gz output=warped_labels.nii.gz",
+         "triptych warp transform=aligned/transform.h5 input.points=points_of_after.csv "
+         "inverse=true output=points_in_before.csv"},
+        {}}},
       {"evaluate",
        {"metrics of a run, or of a label file against a reference",
         "triptych evaluate run=DIR [split=test] [compare=true] [KEY=VALUE...]\n"

@@ -16,16 +16,6 @@ namespace {
 
 constexpr std::int64_t kSlabSlices = 32;
 
-/// Slices to read at a time. A compressed file is inflated from its start for every slab, so slabs
-/// of it take a quarter of the memory.
-std::int64_t slices_at_once(const VolumeHeader& header, std::int64_t memory) {
-  if (header.reads_regions) return kSlabSlices;
-  const Index3& shape = header.geometry.shape;
-  const std::int64_t slice_bytes =
-      header.channels * shape[1] * shape[2] * static_cast<std::int64_t>(sizeof(float));
-  return std::max(kSlabSlices, memory / 4 / slice_bytes);
-}
-
 /// Throws data_error for an image without content, of which a network makes something all the same.
 class ValueCheck {
  public:
@@ -64,6 +54,14 @@ std::unique_ptr<VolumeStore> store_of(const Geometry& geometry,
 }
 
 }  // namespace
+
+std::int64_t slices_at_once(const VolumeHeader& header, std::int64_t memory) {
+  if (header.reads_regions) return kSlabSlices;
+  const Index3& shape = header.geometry.shape;
+  const std::int64_t slice_bytes =
+      header.channels * shape[1] * shape[2] * static_cast<std::int64_t>(sizeof(float));
+  return std::max(kSlabSlices, memory / 4 / slice_bytes);
+}
 
 HarmoniseConfig harmonise_of(const config::Node& resolved, const std::string& dataset) {
   HarmoniseConfig none;

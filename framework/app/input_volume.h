@@ -30,6 +30,10 @@ InputVolume read_input(const std::string& location,
                        MemoryBudget& budget,
                        const std::filesystem::path& scratch);
 
+/// Slices to read at a time with `memory` bytes for all. A compressed file is inflated from its
+/// start for every slab, so slabs of it take a quarter of the memory.
+std::int64_t slices_at_once(const VolumeHeader& header, std::int64_t memory);
+
 /// The `harmonise` of a run's data set, or one that changes nothing when it has none.
 HarmoniseConfig harmonise_of(const config::Node& resolved, const std::string& dataset);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/trained_task.h"
 
+#include "framework/app/stored_image.h"
 #include "framework/core/error.h"
 #include "framework/core/suggest.h"
 #include "framework/data/finer_grid.h"
@@ -72,10 +73,7 @@ std::string only_task(const Experiment& experiment) {
   throw usage_error(fmt::format("task: the run has several tasks; name one of: {}", join(keys)));
 }
 
-std::filesystem::path TrainedTask::scratch() const {
-  return infer().scratch.empty() ? std::filesystem::temp_directory_path()
-                                 : std::filesystem::path(infer().scratch);
-}
+std::filesystem::path TrainedTask::scratch() const { return scratch_folder(infer().scratch); }
 
 VolumePredictor TrainedTask::predictor(const InferConfig& infer) const {
   const std::shared_ptr<Task> component = task().task;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/light_verbs.h"
 #include "framework/app/reconstruct_config.h"
+#include "framework/app/register_config.h"
+#include "framework/app/warp_config.h"
 #include "framework/config/compose.h"
 #include "framework/core/error.h"
 
@@ -99,7 +101,9 @@ class Completer {
     if (verb == "new" && before_.size() == 1)
       offer_all({"backbone", "dataset", "head", "loss", "task", "weighting"});
     if (verb == "describe") describe();
-    if (verb == "reconstruct") reconstruct();
+    if (verb == "reconstruct") offer_words<ReconstructConfig>(kScanInputs);
+    if (verb == "register") offer_words<RegisterKeys>(kPairInputs, {"start.", "deformation."});
+    if (verb == "warp") offer_words<WarpConfig>(kWarpInputs);
     if (verb == "train" || verb == "compose" || verb == "summary" || verb == "generate")
       overrides();
     return found_;
@@ -137,14 +141,17 @@ class Completer {
     if (before_.size() == 2) offer_all(repository.options(before_[1]));
   }
 
-  /// Keys up to the next dot, or the words that a key may have.
-  void reconstruct() {
+  /// Keys of a verb's own configuration up to the next dot, or the words that a key may have;
+  /// `parts` are keys whose own ones only the engine knows.
+  template <class Config, class Roles>
+  void offer_words(const Roles& roles, const std::vector<std::string>& parts = {}) {
     KeyWords words;
-    ReconstructConfig().visit(words);
+    Config().visit(words);
     if (current_.find('=') != std::string::npos) return offer_all(words.values());
     std::vector<std::string> keys;
-    for (const char* role : kScanInputs) keys.push_back(std::string("input.") + role + "=");
+    for (const char* role : roles) keys.push_back(std::string("input.") + role + "=");
     keys.insert(keys.end(), words.keys().begin(), words.keys().end());
+    keys.insert(keys.end(), parts.begin(), parts.end());
     for (const std::string& key : keys) {
       const std::size_t dot = key.find('.', current_.size());
       offer(dot == std::string::npos ? key : key.substr(0, dot + 1));

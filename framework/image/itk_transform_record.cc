@@ -2,6 +2,7 @@
 #include "framework/image/itk_transform_record.h"
 
 #include "framework/core/error.h"
+#include "framework/image/itk_transform_plane.h"
 
 #include <algorithm>
 #include <cmath>
@@ -160,9 +161,9 @@ class RecordReader {
 };
 
 void check_dimensions(const std::string& type, const std::string& place) {
-  if (type.ends_with("_3_3")) return;
+  if (type.ends_with("_3_3") || type.ends_with("_2_2")) return;
   throw data_error(
-      fmt::format("{}: expected a transform in three dimensions, got {}", place, type));
+      fmt::format("{}: expected a transform in two or three dimensions, got {}", place, type));
 }
 
 ItkTransformRecord record_of(const AffineMap& affine) {
@@ -195,7 +196,8 @@ SpatialTransform transform_of(const std::vector<ItkTransformRecord>& records,
   for (std::size_t i = 0; i < records.size(); ++i) {
     check_dimensions(records[i].type, place);
     if (i == 0 && class_of(records[i].type) == "CompositeTransform") continue;
-    stages.push_back(RecordReader(records[i], place).stage());
+    const ItkTransformRecord record = raised_from_plane(records[i], place);
+    stages.push_back(RecordReader(record, place).stage());
   }
   if (records.empty()) throw data_error(fmt::format("{}: expected a transform, got none", place));
   const bool composite = class_of(records.front().type) == "CompositeTransform";
@@ -208,12 +210,33 @@ SpatialTransform transform_of(const std::vector<ItkTransformRecord>& records,
   return SpatialTransform(std::move(stages));
 }
 
-std::vector<ItkTransformRecord> records_of(const SpatialTransform& transform) {
+namespace {
+
+/// The records in two dimensions where all of them leave z as it is; else as they are.
+std::vector<ItkTransformRecord> lowered_if_flat(const std::vector<ItkTransformRecord>& records) {
+  std::vector<ItkTransformRecord> result;
+  for (const ItkTransformRecord& record : records) {
+    const auto lowered = lowered_to_plane(record);
+    if (!lowered) return records;
+    result.push_back(*lowered);
+  }
+  return result;
+}
+
+}  // namespace
+
+std::vector<ItkTransformRecord> records_of(const SpatialTransform& transform,
+                                           TransformSpace space) {
   std::vector<ItkTransformRecord> records;
-  if (transform.stages().empty()) return {record_of(AffineMap{})};
-  if (transform.stages().size() > 1) records.push_back({"CompositeTransform_double_3_3", {}, {}});
   for (const auto& stage : std::views::reverse(transform.stages()))
     records.push_back(std::visit([](const auto& part) { return record_of(part); }, stage));
+  if (records.empty()) records.push_back(record_of(AffineMap{}));
+  if (space == TransformSpace::kPlane) records = lowered_if_flat(records);
+  if (records.size() > 1) {
+    const char* type = records.front().type.ends_with("_2_2") ? "CompositeTransform_double_2_2"
+                                                              : "CompositeTransform_double_3_3";
+    records.insert(records.begin(), {type, {}, {}});
+  }
   return records;
 }
 

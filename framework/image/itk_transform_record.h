@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "framework/image/spatial_transform.h"
+#include "framework/image/transform_io.h"
 
 #include <string>
 #include <vector>
@@ -22,7 +22,8 @@ SpatialTransform transform_of(const std::vector<ItkTransformRecord>& records,
                               const std::string& place);
 
 /// What transform_of reads.
-std::vector<ItkTransformRecord> records_of(const SpatialTransform& transform);
+std::vector<ItkTransformRecord> records_of(const SpatialTransform& transform,
+                                           TransformSpace space = TransformSpace::kVolume);
 
 std::vector<ItkTransformRecord> read_text_records(const std::string& file);
 void write_text_records(const std::string& file, const std::vector<ItkTransformRecord>& records);

@@ -208,46 +208,100 @@ std::string vtk_text(const Landmarks& landmarks) {
   return text;
 }
 
-}  // namespace
+/// Points of a table; `image` allows for voxel indices and for 2D.
+class TableReader {
+ public:
+  TableReader(const std::string& file, const Geometry* image)
+      : file_(file), table_(read_csv(file)), image_(image) {}
 
-Landmarks read_landmark_table(const std::string& file) {
-  const CsvTable table = read_csv(file);
-  int columns[3];
-  for (int axis = 0; axis < 3; ++axis) {
-    const std::string name(1, "xyz"[axis]);
-    columns[axis] = table.column(name);
-    if (columns[axis] < 0) columns[axis] = table.column(name + "_lps_mm");
-    if (columns[axis] < 0) {
-      throw data_error(fmt::format("{}: expected a column '{}' or '{}_lps_mm' (mm, LPS), got: {}",
-                                   file,
-                                   name,
-                                   name,
-                                   join(table.columns)));
+  Landmarks landmarks() const {
+    const Columns columns = position_columns();
+    const int label = label_column();
+    Landmarks result;
+    for (std::size_t row = 0; row < table_.rows.size(); ++row) {
+      const auto& fields = table_.rows[row];
+      Landmark& landmark = result.emplace_back();
+      if (label >= 0) landmark.label = fields[static_cast<std::size_t>(label)];
+      Eigen::Vector3d position(0.0, 0.0, columns.voxels ? 0.0 : plane_mm());
+      for (std::size_t axis = 0; axis < columns.index.size(); ++axis) {
+        position[static_cast<Eigen::Index>(axis)] = coordinate(
+            fields[static_cast<std::size_t>(columns.index[axis])], file_, table_.lines[row]);
+      }
+      landmark.position_mm = columns.voxels ? image_->world_from_index(position) : position;
     }
+    return result;
   }
-  int label = -1;
-  for (const char* name : {"label", "name", "id"}) {
-    if (label < 0) label = table.column(name);
-  }
-  Landmarks result;
-  for (std::size_t row = 0; row < table.rows.size(); ++row) {
-    const auto& fields = table.rows[row];
-    Landmark& landmark = result.emplace_back();
-    if (label >= 0) landmark.label = fields[static_cast<std::size_t>(label)];
-    for (int axis = 0; axis < 3; ++axis) {
-      landmark.position_mm[axis] =
-          coordinate(fields[static_cast<std::size_t>(columns[axis])], file, table.lines[row]);
-    }
-  }
-  return result;
-}
 
-Landmarks read_landmarks(const std::string& file) {
+ private:
+  struct Columns {
+    std::vector<int> index;  ///< of x, y and, in 3D, z
+    bool voxels = false;     ///< indices rather than mm
+  };
+
+  std::vector<int> find(const std::vector<const char*>& names) const {
+    std::vector<int> found;
+    for (const char* name : names) {
+      const int column = table_.column(name);
+      if (column >= 0) found.push_back(column);
+    }
+    return found.size() == names.size() ? found : std::vector<int>();
+  }
+
+  Columns position_columns() const {
+    for (const auto& names : {std::vector<const char*>{"x_lps_mm", "y_lps_mm", "z_lps_mm"},
+                              {"x", "y", "z"},
+                              {"X", "Y", "Z"}}) {
+      if (const auto found = find(names); !found.empty()) return {found, false};
+    }
+    if (image_ != nullptr) {
+      if (const auto found = find({"i_vox", "j_vox", "k_vox"}); !found.empty())
+        return {found, true};
+    }
+    if (image_ != nullptr && image_->is_2d()) {
+      for (const auto& names : {std::vector<const char*>{"x", "y"}, {"X", "Y"}}) {
+        if (const auto found = find(names); !found.empty()) return {found, false};
+      }
+      if (const auto found = find({"col_px", "row_px"}); !found.empty()) return {found, true};
+    }
+    throw data_error(
+        fmt::format("{}: expected columns x, y, z or x_lps_mm, y_lps_mm, z_lps_mm "
+                    "(mm, LPS), got: {}",
+                    file_,
+                    join(table_.columns)));
+  }
+
+  int label_column() const {
+    for (const char* name : {"label", "name", "id", ""}) {
+      if (const int column = table_.column(name); column >= 0) return column;
+    }
+    return -1;
+  }
+
+  double plane_mm() const { return image_ == nullptr ? 0.0 : image_->origin.z(); }
+
+  const std::string& file_;
+  CsvTable table_;
+  const Geometry* image_;
+};
+
+Landmarks read_points(const std::string& file, const Geometry* image) {
   const std::string extension = file_extension(file);
   if (extension == ".fcsv") return read_fcsv(file);
   if (extension.ends_with(".json")) return read_markups(file);
   if (extension == ".vtk") return read_vtk_points(file);
-  return read_landmark_table(file);
+  return TableReader(file, image).landmarks();
+}
+
+}  // namespace
+
+Landmarks read_landmark_table(const std::string& file) {
+  return TableReader(file, nullptr).landmarks();
+}
+
+Landmarks read_landmarks(const std::string& file) { return read_points(file, nullptr); }
+
+Landmarks read_landmarks(const std::string& file, const Geometry& image) {
+  return read_points(file, &image);
 }
 
 void write_landmarks(const std::string& file, const Landmarks& landmarks) {

@@ -25,6 +25,8 @@ TransformFormat format_of(const std::string& file) {
 
 DisplacementField read_field(const std::string& file) {
   Volume volume = read_volume(file);
+  if (volume.data.size(0) == 2 && volume.geometry.is_2d())
+    volume.data = at::cat({volume.data, at::zeros_like(volume.data).narrow(0, 0, 1)});
   if (volume.data.size(0) != 3) {
     throw data_error(
         fmt::format("{}: expected a displacement field of three components x, y, z, "
@@ -67,12 +69,14 @@ SpatialTransform read_transform(const std::string& file) {
   return SpatialTransform(std::move(stages));
 }
 
-void write_transform(const std::string& file, const SpatialTransform& transform) {
+void write_transform(const std::string& file,
+                     const SpatialTransform& transform,
+                     TransformSpace space) {
   switch (format_of(file)) {
     case TransformFormat::kText:
-      return write_text_records(file, records_of(transform));
+      return write_text_records(file, records_of(transform, space));
     case TransformFormat::kHdf5:
-      return write_hdf5_records(file, records_of(transform));
+      return write_hdf5_records(file, records_of(transform, space));
     case TransformFormat::kImage:
       return write_field(file, transform);
   }

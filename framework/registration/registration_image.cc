@@ -50,7 +50,10 @@ RegistrationImage coarser(const RegistrationImage& image, const Eigen::Vector3d&
   Eigen::Vector3d spacing = image.geometry.spacing.cwiseMax(spacing_mm);
   if (image.geometry.is_2d()) spacing.z() = image.geometry.spacing.z();
   if (spacing == image.geometry.spacing) return image;
-  const Geometry grid = image.geometry.resampled_to(spacing);
+  Geometry stated = image.geometry;
+  stated.spacing_known = true;  // pixels are as good a unit here
+  Geometry grid = stated.resampled_to(spacing);
+  grid.spacing_known = image.geometry.spacing_known;
   const auto onto_grid = [&](const at::Tensor& tensor) {
     const Volume volume{tensor[0], image.geometry, "", {}};
     return resample(volume, grid, Interpolation::kLinear).data.unsqueeze(0);

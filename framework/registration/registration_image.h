@@ -27,7 +27,8 @@ RegistrationImage registration_image(const Volume& volume,
                                      const std::string& name);
 
 /// The same field of view on a coarser grid, smoothed before (resample.h); the mask where at least
-/// half of a voxel counts. A grid that is not coarser along any axis gives the image itself.
+/// half of a voxel counts. A grid that is not coarser along any axis gives the image itself. Where
+/// the image's spacing is unknown, `spacing_mm` is in pixels.
 RegistrationImage coarser(const RegistrationImage& image, const Eigen::Vector3d& spacing_mm);
 
 }  // namespace triptych

@@ -47,14 +47,6 @@ Picture colour_bar(const Window& window, ColourMap map) {
   return bar;
 }
 
-Picture legend_entry(const LegendClass& row) {
-  constexpr int kSwatch = 9;
-  Picture entry(kSwatch + 5 + text_width(row.name), kSwatch + 2, kPaper);
-  fill_rectangle(entry, 0, 1, kSwatch, kSwatch, row.colour);
-  draw_text(entry, kSwatch + 5, 1, row.name, kText);
-  return entry;
-}
-
 /// The class table, or a row for every value that occurs when there is none.
 std::vector<LegendClass> legend_of(std::span<const SliceView> slices,
                                    const std::vector<LegendClass>& classes) {
@@ -105,30 +97,45 @@ Picture draw_row(std::span<const SliceView> slices,
   const Window window = shared_window(slices, style);
   const double scale = common_scale(slices, style);
   std::vector<Picture> panels;
-  int tallest = 0;
-  for (const SliceView& slice : slices) {
+  for (const SliceView& slice : slices)
     panels.push_back(draw_slice(slice, window, classes, style, scale));
-    tallest = std::max(tallest, panels.back().height);
-  }
+  std::vector<Picture> legend = {colour_bar(window, style.colour_map)};
+  for (const LegendClass& entry : legend_of(slices, classes)) legend.push_back(legend_entry(entry));
+  return captioned_row(slices, panels, legend, title);
+}
+
+Picture captioned_row(std::span<const SliceView> slices,
+                      const std::vector<Picture>& panels,
+                      const std::vector<Picture>& legend,
+                      const std::string& title) {
+  TRIPTYCH_ASSERT(!slices.empty() && slices.size() == panels.size());
+  int tallest = 0;
+  for (const Picture& panel : panels) tallest = std::max(tallest, panel.height);
+  std::vector<Picture> framed;
   for (std::size_t i = 0; i < panels.size(); ++i) {
     // Captions stand on one line although coronal and axial slices differ in height.
     Picture frame(panels[i].width, tallest, kPaper);
     blit(frame, panels[i], 0, (tallest - panels[i].height) / 2);
-    panels[i] = with_caption(frame, caption_of(slices[i]), {.colour = kText, .background = kPaper});
+    framed.push_back(
+        with_caption(frame, caption_of(slices[i]), {.colour = kText, .background = kPaper}));
   }
-  const Picture row = stack_horizontally(panels, {.gap = kRowGap, .background = kPaper});
-
-  std::vector<Picture> entries = {colour_bar(window, style.colour_map)};
-  for (const LegendClass& entry : legend_of(slices, classes))
-    entries.push_back(legend_entry(entry));
+  const Picture row = stack_horizontally(framed, {.gap = kRowGap, .background = kPaper});
   std::vector<Picture> parts;
   if (!title.empty()) {
     parts.push_back(
         with_caption(Picture(1, 1, kPaper), title, {.colour = kText, .background = kPaper}));
   }
   parts.push_back(row);
-  parts.push_back(wrap(entries, std::max(row.width, 320)));
+  if (!legend.empty()) parts.push_back(wrap(legend, std::max(row.width, 320)));
   return stack_vertically(parts, {.gap = 6, .margin = kRowGap, .background = kPaper});
+}
+
+Picture legend_entry(const LegendClass& row) {
+  constexpr int kSwatch = 9;
+  Picture entry(kSwatch + 5 + text_width(row.name), kSwatch + 2, kPaper);
+  fill_rectangle(entry, 0, 1, kSwatch, kSwatch, row.colour);
+  draw_text(entry, kSwatch + 5, 1, row.name, kText);
+  return entry;
 }
 
 Picture three_planes(const std::function<SliceView(Plane)>& read,

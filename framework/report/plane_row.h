@@ -20,6 +20,15 @@ Picture draw_row(std::span<const SliceView> slices,
                  const SliceStyle& style = {},
                  const std::string& title = "");
 
+/// What draw_row does with finished panels: a caption from each slice, `legend` below, `title`
+/// above.
+Picture captioned_row(std::span<const SliceView> slices,
+                      const std::vector<Picture>& panels,
+                      const std::vector<Picture>& legend,
+                      const std::string& title);
+/// A swatch and a name, for a legend.
+Picture legend_entry(const LegendClass& row);
+
 /// The three slicing planes, named after the axes of patient space (LPS: x to the left, y to the
 /// back, z to the head).
 enum class Plane { kAxial, kCoronal, kSagittal };

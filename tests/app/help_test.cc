@@ -15,6 +15,8 @@ using testing::run_program;
 const std::vector<std::string> kVerbs = {"train",
                                          "predict",
                                          "reconstruct",
+                                         "register",
+                                         "warp",
                                          "evaluate",
                                          "generate",
                                          "render",

@@ -43,6 +43,22 @@ TEST(LandmarkFiles, KeepPositionsAndLabels) {
   EXPECT_THROW(write_landmarks(folder / "p.xyz", kPoints), Error);
 }
 
+TEST(LandmarkFiles, MayHoldPixelsOfAnImage) {
+  const TemporaryFolder folder;
+  Geometry image;
+  image.shape = {1, 20, 30};
+  image.spacing = {0.5, 2.0, 1.0};
+  image.origin = {10.0, 20.0, 0.0};
+  std::ofstream(folder / "pixels.csv") << "id,col_px,row_px\n1,4,3\n";
+  expect_positions(read_landmarks(folder / "pixels.csv", image), {{"1", {12.0, 26.0, 0.0}}});
+  std::ofstream(folder / "flat.csv") << ",X,Y\n7,4,3\n";
+  expect_positions(read_landmarks(folder / "flat.csv", image), {{"7", {4.0, 3.0, 0.0}}});
+  EXPECT_EQ(read_landmarks(folder / "flat.csv", image)[0].label, "7");
+  std::ofstream(folder / "voxels.csv") << "i_vox,j_vox,k_vox\n4,3,0\n";
+  expect_positions(read_landmarks(folder / "voxels.csv", image), {{"", {12.0, 26.0, 0.0}}});
+  EXPECT_THROW(read_landmarks(folder / "flat.csv"), Error);
+}
+
 TEST(LandmarkFiles, OfSlicerInRasAreTurned) {
   const TemporaryFolder folder;
   std::ofstream(folder / "old.fcsv")
@@ -77,7 +93,7 @@ TEST(LandmarkFiles, SayWhereTheyAreWrong) {
   };
   EXPECT_THAT(problem("a.csv", "x,y,z\n1,2,3\n1,two,3\n"),
               HasSubstr(":3: expected a coordinate in mm, got 'two'"));
-  EXPECT_THAT(problem("b.csv", "x,y\n1,2\n"), HasSubstr("expected a column 'z' or 'z_lps_mm'"));
+  EXPECT_THAT(problem("b.csv", "x,y\n1,2\n"), HasSubstr("expected columns x, y, z or x_lps_mm"));
   EXPECT_THAT(problem("c.json", "{\"markups\": []}"), HasSubstr("expected Slicer markups"));
   EXPECT_THAT(problem("d.fcsv", "# CoordinateSystem = IJK\n1,2,3,4\n"),
               HasSubstr("expected the coordinate system LPS or RAS, got 'IJK'"));

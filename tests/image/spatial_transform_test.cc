@@ -236,6 +236,56 @@ TEST(TransformFile, HoldsADisplacementFieldAsAnImage) {
       HasSubstr("an image holds a displacement field alone"));
 }
 
+TEST(TransformFile, OfTwoDimensionsLeavesZAsItIs) {
+  const TemporaryFolder folder;
+  const auto mapped_by = [&](const std::string& lines) {
+    std::ofstream(folder / "t.tfm") << "#Insight Transform File V1.0\n#Transform 0\n" << lines;
+    return read_transform(folder / "t.tfm").map({3.0, 5.0, 7.0});
+  };
+  const auto expect_near = [](const Eigen::Vector3d& actual, const Eigen::Vector3d& expected) {
+    EXPECT_LT((actual - expected).norm(), 1e-12) << actual.transpose();
+  };
+  expect_near(mapped_by("Transform: AffineTransform_double_2_2\n"
+                        "Parameters: 2 0.5 -1 3 10 20\nFixedParameters: 1 2\n"),
+              {2 * 2 + 0.5 * 3 + 1 + 10, -1 * 2 + 3 * 3 + 2 + 20, 7.0});
+  expect_near(mapped_by("Transform: Euler2DTransform_double_2_2\n"
+                        "Parameters: 1.5707963267948966 10 20\nFixedParameters: 1 2\n"),
+              {1 - 3 + 10, 2 + 2 + 20, 7.0});
+  expect_near(mapped_by("Transform: Similarity2DTransform_double_2_2\n"
+                        "Parameters: 2 1.5707963267948966 10 20\nFixedParameters: 1 2\n"),
+              {1 - 6 + 10, 2 + 4 + 20, 7.0});
+  expect_near(mapped_by("Transform: TranslationTransform_double_2_2\n"
+                        "Parameters: 1 2\nFixedParameters:\n"),
+              {4.0, 7.0, 7.0});
+}
+
+TEST(TransformFile, OfAPlaneIsWrittenInTwoDimensions) {
+  const TemporaryFolder folder;
+  AffineMap affine;
+  affine.matrix.topLeftCorner<2, 2>() << 0.9, -0.2, 0.3, 1.1;
+  affine.offset = {4.0, -2.0, 0.0};
+  Geometry grid;
+  grid.shape = {1, 6, 8};
+  grid.spacing = {0.5, 2.0, 1.0};
+  at::Tensor field = at::rand({3, 1, 6, 8});
+  field[2].zero_();
+  const SpatialTransform chain({DisplacementField{grid, field}, affine});
+  for (const char* name : {"t.h5", "t.tfm"}) {
+    write_transform(folder / name, chain, TransformSpace::kPlane);
+    const SpatialTransform read = read_transform(folder / name);
+    for (const Eigen::Vector3d& point :
+         {Eigen::Vector3d(0.7, 3.3, 0.0), Eigen::Vector3d(3.0, 8.0, 0.0)})
+      EXPECT_LT((read.map(point) - chain.map(point)).norm(), 1e-9);
+  }
+  std::ifstream text(folder / "t.tfm");
+  const std::string content{std::istreambuf_iterator<char>(text), {}};
+  EXPECT_THAT(content, HasSubstr("CompositeTransform_double_2_2"));
+  EXPECT_THAT(content, ::testing::Not(HasSubstr("_3_3")));
+  affine.offset.z() = 1.0;  // leaves the plane
+  write_transform(folder / "u.tfm", SpatialTransform(affine), TransformSpace::kPlane);
+  EXPECT_EQ(read_transform(folder / "u.tfm").affine().offset.z(), 1.0);
+}
+
 TEST(TransformFile, SaysWhatIsNotUnderstood) {
   const TemporaryFolder folder;
   const auto problem = [&](const std::string& text) {
@@ -248,7 +298,9 @@ TEST(TransformFile, SaysWhatIsNotUnderstood) {
   EXPECT_THAT(problem(header + "Transform: BSplineTransform_double_3_3\n"),
               HasSubstr("a transform of type BSplineTransform_double_3_3 is not understood"));
   EXPECT_THAT(problem(header + "Transform: Euler2DTransform_double_2_2\n"),
-              HasSubstr("expected a transform in three dimensions"));
+              HasSubstr("expected 3 parameters of Euler2DTransform_double_2_2, got 0"));
+  EXPECT_THAT(problem(header + "Transform: AffineTransform_double_4_4\n"),
+              HasSubstr("expected a transform in two or three dimensions"));
   EXPECT_THAT(problem(header + "Transform: AffineTransform_double_3_3\nParameters: 1 2 3\n"),
               HasSubstr("expected 12 parameters of AffineTransform_double_3_3, got 3"));
   EXPECT_THAT(problem(header + "Transform: AffineTransform_double_3_3\nParameters: 1 x 3\n"),

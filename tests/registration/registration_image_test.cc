@@ -47,5 +47,14 @@ TEST(RegistrationImage, CoarserKeepsTheFieldOfView) {
   EXPECT_TRUE(coarser(image, {0.5, 1.0, 1.0}).values.is_same(image.values));
 }
 
+TEST(RegistrationImage, CoarserCountsPixelsWhereTheSpacingIsUnknown) {
+  Volume volume = ramp(1);
+  volume.geometry.spacing_known = false;
+  const RegistrationImage half =
+      coarser(registration_image(volume, std::nullopt, "fixed"), {2.0, 2.0, 2.0});
+  EXPECT_EQ(half.geometry.shape, (Index3{1, 2, 3}));
+  EXPECT_FALSE(half.geometry.spacing_known);
+}
+
 }  // namespace
 }  // namespace triptych

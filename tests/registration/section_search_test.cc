@@ -124,13 +124,13 @@ TEST(SectionSearch, SaysWhatCannotBePlaced) {
     return std::string();
   };
   EXPECT_THAT(refusal(as_image(volume), as_image(volume)),
-              testing::HasSubstr("expected a section of one slice and a volume"));
+              ::testing::HasSubstr("expected a section of one slice and a volume"));
   cut.section.geometry.spacing_known = false;
-  EXPECT_THAT(refusal(cut.section, as_image(volume)), testing::HasSubstr("no spacing"));
+  EXPECT_THAT(refusal(cut.section, as_image(volume)), ::testing::HasSubstr("no spacing"));
   cut.section.geometry.spacing_known = true;
   cut.section.values.fill_(2.0F);
   EXPECT_THAT(refusal(cut.section, as_image(volume)),
-              testing::HasSubstr("the section has one grey value only"));
+              ::testing::HasSubstr("the section has one grey value only"));
 }
 
 }  // namespace

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "framework/app/register_config.h"
+#include "framework/app/stored_image.h"
+#include "framework/registration/registration_image.h"
+#include "framework/registration/registration_metrics.h"
+
+#include <optional>
+
+namespace triptych::app {
+
+/// What `register` reads: the files of a pair of images and what belongs to them.
+struct RegistrationInputs {
+  VolumeHeader fixed_header;
+  StoredImage moving_image;
+  RegistrationImage fixed;   ///< at working resolution
+  RegistrationImage moving;  ///< at working resolution
+  std::optional<StoredImage> fixed_labels, moving_labels;
+  std::optional<Landmarks> fixed_landmarks;
+  std::optional<LandmarkPairs> landmarks;
+
+  bool has_label_pair() const { return fixed_labels && moving_labels; }
+};
+
+/// Reads all that is named, and checks that it fits together before anything is computed. The
+/// images are brought to a resolution at which their registration fits into the memory.
+RegistrationInputs read_registration_inputs(const RegisterKeys& keys, const ImageKeeping& keeping);
+
+/// `spacing` [x, y, z] of the command line, empty = as the files say.
+ReadOptions read_options(const std::vector<double>& spacing);
+
+}  // namespace triptych::app

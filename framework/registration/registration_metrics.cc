@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/registration/registration_metrics.h"
+
+#include "framework/core/error.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+
+#include <ATen/ATen.h>
+
+namespace triptych {
+
+namespace {
+
+bool unlabelled(const Landmarks& landmarks) {
+  return std::all_of(
+      landmarks.begin(), landmarks.end(), [](const Landmark& l) { return l.label.empty(); });
+}
+
+std::map<std::string, Eigen::Vector3d> by_label(const Landmarks& landmarks, const char* image) {
+  std::map<std::string, Eigen::Vector3d> result;
+  for (const Landmark& landmark : landmarks) {
+    if (result.emplace(landmark.label, landmark.position_mm).second) continue;
+    throw data_error(
+        fmt::format("landmarks of the {} image: expected every label once, got '{}' twice",
+                    image,
+                    landmark.label));
+  }
+  return result;
+}
+
+LandmarkPairs paired_by_order(const Landmarks& fixed, const Landmarks& moving) {
+  if (fixed.size() != moving.size() || fixed.empty()) {
+    throw data_error(
+        fmt::format("landmarks without labels: expected as many in both images, got {} and {}",
+                    fixed.size(),
+                    moving.size()),
+        "name them in a column 'label'");
+  }
+  LandmarkPairs pairs;
+  for (std::size_t i = 0; i < fixed.size(); ++i) {
+    pairs.labels.push_back(std::to_string(i + 1));
+    pairs.fixed.push_back(fixed[i].position_mm);
+    pairs.moving.push_back(moving[i].position_mm);
+  }
+  return pairs;
+}
+
+}  // namespace
+
+LandmarkPairs match_landmarks(const Landmarks& fixed, const Landmarks& moving) {
+  if (unlabelled(fixed) && unlabelled(moving)) return paired_by_order(fixed, moving);
+  by_label(fixed, "fixed");
+  auto partners = by_label(moving, "moving");
+  LandmarkPairs pairs;
+  for (const Landmark& landmark : fixed) {
+    const auto partner = partners.find(landmark.label);
+    if (partner == partners.end()) {
+      pairs.only_fixed.push_back(landmark.label);
+      continue;
+    }
+    pairs.labels.push_back(landmark.label);
+    pairs.fixed.push_back(landmark.position_mm);
+    pairs.moving.push_back(partner->second);
+    partners.erase(partner);
+  }
+  for (const auto& [label, position] : partners) pairs.only_moving.push_back(label);
+  if (pairs.labels.empty()) {
+    const auto example = [](const Landmarks& list) {
+      return list.empty() ? std::string("none") : fmt::format("'{}'", list.front().label);
+    };
+    throw data_error(
+        fmt::format("landmarks: expected labels that both images have, got {} of the fixed image "
+                    "({}, ...) and {} of the moving one ({}, ...)",
+                    fixed.size(),
+                    example(fixed),
+                    moving.size(),
+                    example(moving)),
+        "give equal points equal labels");
+  }
+  return pairs;
+}
+
+std::vector<double> registration_errors(const LandmarkPairs& pairs,
+                                        const SpatialTransform& moving_from_fixed) {
+  std::vector<double> errors;
+  for (std::size_t i = 0; i < pairs.fixed.size(); ++i)
+    errors.push_back((moving_from_fixed.map(pairs.fixed[i]) - pairs.moving[i]).norm());
+  return errors;
+}
+
+ErrorSummary summarise(std::vector<double> errors) {
+  TRIPTYCH_ASSERT(!errors.empty());
+  std::sort(errors.begin(), errors.end());
+  const std::size_t count = errors.size();
+  const auto mean_from = [&](std::size_t first) {
+    return std::accumulate(errors.begin() + static_cast<std::ptrdiff_t>(first), errors.end(), 0.0) /
+           static_cast<double>(count - first);
+  };
+  const auto worst = static_cast<std::size_t>(std::ceil(0.3 * static_cast<double>(count)));
+  return {mean_from(0),
+          0.5 * (errors[(count - 1) / 2] + errors[count / 2]),
+          mean_from(count - worst),
+          errors.back()};
+}
+
+at::Tensor jacobian_determinant(const SpatialTransform& transform, const Geometry& grid) {
+  return jacobian_determinant(displacement_on(transform, grid).unsqueeze(0), grid);
+}
+
+}  // namespace triptych
