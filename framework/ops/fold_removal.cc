@@ -8,6 +8,7 @@
 #include "framework/ops/cpu_dispatch.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include <ATen/ATen.h>
