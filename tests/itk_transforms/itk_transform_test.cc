@@ -229,5 +229,37 @@ TEST(DisplacementImage, IsAVectorImageToItk) {
   EXPECT_EQ(intent, "1007");
 }
 
+TEST(ItkTransforms, ReadsOursOfAPlaneInTwoDimensions) {
+  register_factories();
+  AffineMap affine;
+  affine.matrix.topLeftCorner<2, 2>() << 0.9, -0.2, 0.3, 1.1;
+  affine.offset = {4.0, -2.0, 0.0};
+  Geometry grid;
+  grid.shape = {1, 6, 8};
+  grid.spacing = {0.5, 2.0, 1.0};
+  grid.origin = {1.0, -3.0, 0.0};
+  at::Tensor field = at::arange(144, at::kFloat).sin().view({3, 1, 6, 8});
+  field[2].zero_();
+  const SpatialTransform chain({DisplacementField{grid, field}, affine});
+  const TemporaryFolder folder;
+  for (const char* name : {"plane.h5", "plane.tfm"}) {
+    write_transform(folder / name, chain, TransformSpace::kPlane);
+    const auto reader = itk::TransformFileReaderTemplate<double>::New();
+    reader->SetFileName(folder / name);
+    reader->Update();
+    const auto* theirs = dynamic_cast<const itk::Transform<double, 2, 2>*>(
+        reader->GetTransformList()->front().GetPointer());
+    ASSERT_NE(theirs, nullptr) << name;
+    for (const Eigen::Vector3d& point :
+         {Eigen::Vector3d(1.7, 0.3, 0.0), Eigen::Vector3d(4.0, 5.0, 0.0)}) {
+      const double position[] = {point.x(), point.y()};
+      const auto mapped = theirs->TransformPoint(itk::Point<double, 2>(position));
+      const Eigen::Vector3d ours = chain.map(point);
+      EXPECT_NEAR(mapped[0], ours.x(), 1e-6) << name;
+      EXPECT_NEAR(mapped[1], ours.y(), 1e-6) << name;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace triptych
