@@ -79,14 +79,24 @@ std::optional<double> mean_score(Adversary& adversary,
   return sum / static_cast<double>(count);
 }
 
+bool is_measurable(const Index3& shape) { return std::min(shape[1], shape[2]) >= kSmallestSlice; }
+
+void write_report(const std::string& output, const nlohmann::ordered_json& report) {
+  write_file_atomically(output + ".quality.json", report.dump(2) + "\n");
+}
+
 }  // namespace
+
+void write_quality(const std::string& output, const VolumeSource& result) {
+  if (!is_measurable(result.geometry.shape)) return;
+  write_report(output, {{"output", as_json(image_quality(result))}});
+}
 
 void write_quality(const std::string& output,
                    const TrainedTask& trained,
                    const MeasuredImage& input,
                    const MeasuredImage& result) {
-  const Index3& shape = input.network.shape();
-  if (std::min(shape[1], shape[2]) < kSmallestSlice) return;
+  if (!is_measurable(input.network.shape())) return;
   const ImageQuality before = image_quality(input.file);
   const ImageQuality after = image_quality(result.file);
   nlohmann::ordered_json report = {{"input", as_json(before)}, {"output", as_json(after)}};
@@ -98,7 +108,7 @@ void write_quality(const std::string& output,
       report["output"]["adversary_score"] = number(*new_score);
     }
   }
-  write_file_atomically(output + ".quality.json", report.dump(2) + "\n");
+  write_report(output, report);
   TRIPTYCH_LOG(info,
                "noise {:.4g} -> {:.4g}, sharpness {:.4g} -> {:.4g}; more in {}.quality.json",
                before.noise,

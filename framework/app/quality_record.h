@@ -23,4 +23,7 @@ void write_quality(const std::string& output,
                    const MeasuredImage& input,
                    const MeasuredImage& result);
 
+/// The same of a reconstruction, which has no input image.
+void write_quality(const std::string& output, const VolumeSource& result);
+
 }  // namespace triptych::app

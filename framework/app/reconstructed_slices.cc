@@ -8,6 +8,7 @@
 #include "framework/ops/filtered_back_projection.h"
 #include "framework/ops/iterative_reconstruction.h"
 #include "framework/ops/metal_artifact.h"
+#include "framework/ops/scan_views.h"
 
 #include <algorithm>
 
@@ -18,14 +19,7 @@ namespace {
 
 constexpr double kPerPixelFromPerCentimetre = 0.1;  // where a pixel counts as 1 mm
 
-SliceGrid grid_of(const ReconstructConfig& config, const PreparedScan& scan) {
-  const ScanGeometry& geometry = scan.geometry();
-  const bool fan = geometry.beam != ScanGeometry::Beam::kParallel;
-  const double at_axis = geometry.column_spacing_mm *
-                         (fan ? geometry.source_to_axis_mm / geometry.source_to_detector_mm : 1.0);
-  const std::int64_t size = config.size > 0 ? config.size : scan.columns();
-  return SliceGrid::centred(size, size, config.voxel_mm > 0.0 ? config.voxel_mm : at_axis);
-}
+constexpr std::int64_t kSpreadSlices = 16;
 
 /// Memory of a block in slices: what the methods hold beside the projections.
 std::int64_t slices_held(const std::string& method) {
@@ -54,7 +48,7 @@ void check_mask(const std::string& file, const PreparedScan& scan, const SliceGr
 ReconstructedSlices::ReconstructedSlices(const ReconstructConfig& config, PreparedScan& scan)
     : config_(config),
       scan_(scan),
-      grid_(grid_of(config, scan)),
+      grid_(scan.grid()),
       block_rows_(0),
       progress_(config.method, scan.rows()) {
   check(grid_, scan.geometry());
@@ -99,8 +93,24 @@ const std::pair<const std::int64_t, at::Tensor>& ReconstructedSlices::block_with
   if (stop_requested() != 0) throw Error("stopped", "reconstruction stopped by a signal");
   const std::int64_t count = std::min(block_rows_, scan_.rows() - first);
   const auto made = blocks_.emplace(first, reconstructed(first, count)).first;
+  keep_spread(first, made->second);
   progress_.update(first + count);
   return *made;
+}
+
+void ReconstructedSlices::keep_spread(std::int64_t first, const at::Tensor& slices) {
+  const std::int64_t step = (scan_.rows() + kSpreadSlices - 1) / kSpreadSlices;
+  for (std::int64_t row = first; row < first + slices.size(0); ++row) {
+    if (row % step == 0) spread_[row] = slices[row - first].clone();
+  }
+}
+
+Volume ReconstructedSlices::spread_slices() const {
+  std::vector<at::Tensor> slices;
+  for (const auto& [row, slice] : spread_) slices.push_back(slice);
+  Volume volume{at::stack(slices).unsqueeze(0), scan_.slices_geometry(), "", {}};
+  volume.geometry.shape[0] = volume.data.size(1);
+  return volume;
 }
 
 at::Tensor ReconstructedSlices::reconstructed(std::int64_t first, std::int64_t count) {
@@ -125,15 +135,12 @@ at::Tensor ReconstructedSlices::metal_mask(std::int64_t first, std::int64_t coun
 
 at::Tensor ReconstructedSlices::completed(const at::Tensor& sinograms, std::int64_t first) const {
   if (config_.metal == "none") return sinograms;
-  const ScanGeometry& scan = scan_.geometry();
-  const at::Tensor trace =
-      metal_trace(metal_mask(first, sinograms.size(0)), scan, sinograms.size(-1), grid_);
-  at::Tensor interpolated = interpolate_trace(sinograms, trace);
-  if (config_.metal == "li") return interpolated;
   const double unit = scan_.pixel_size_mm() ? 1.0 : kPerPixelFromPerCentimetre;
-  const at::Tensor prior =
-      nmar_prior(fbp(interpolated, scan, grid_), PriorTissues::of_water(config_.water / unit));
-  return nmar(sinograms, trace, prior, scan, grid_);
+  return complete_trace(sinograms,
+                        metal_mask(first, sinograms.size(0)),
+                        {config_.metal == "nmar", PriorTissues::of_water(config_.water / unit)},
+                        scan_.geometry(),
+                        grid_);
 }
 
 at::Tensor ReconstructedSlices::iterated(const at::Tensor& sinograms, std::int64_t first) {
@@ -149,7 +156,10 @@ at::Tensor ReconstructedSlices::iterated(const at::Tensor& sinograms, std::int64
   const auto method = config_.method == "sirt" ? sirt : tv;
   const at::Tensor slices = method(sinograms, scan_.geometry(), grid_, options).image;
   if (stop_requested() != 0) throw Error("stopped", "reconstruction stopped by a signal");
-  return slices;
+  if (config_.views_between == 0) return slices;
+  const ViewsOfScan all =
+      with_views_between({sinograms, scan_.geometry()}, slices, config_.views_between, grid_);
+  return fbp(all.projections, all.scan, grid_, ramp_filter_from_text(config_.filter));
 }
 
 }  // namespace triptych::app

@@ -3,9 +3,9 @@
 
 #include "framework/app/learned_reconstruction.h"
 #include "framework/app/reconstruct_config.h"
-#include "framework/app/scan_preparation.h"
 #include "framework/core/progress.h"
-#include "framework/image/geometry.h"
+#include "framework/data/scan_preparation.h"
+#include "framework/image/volume.h"
 
 #include <map>
 #include <memory>
@@ -26,8 +26,11 @@ class ReconstructedSlices {
   const SliceGrid& grid() const { return grid_; }
   /// Voxels [d, h, w] in 1/cm, or in 1/pixel where the pixel size is unknown.
   at::Tensor read(const Region& region);
+  /// Some of the slices that were read, evenly spread over the volume, to be measured.
+  Volume spread_slices() const;
 
  private:
+  void keep_spread(std::int64_t first, const at::Tensor& slices);
   std::int64_t rows_in(std::int64_t memory) const;
   /// The block that holds a row, made now if it is not there; blocks begin at multiples of their
   /// size.
@@ -45,6 +48,7 @@ class ReconstructedSlices {
   std::int64_t block_rows_;
   Progress progress_;
   std::map<std::int64_t, at::Tensor> blocks_;  ///< by first row
+  std::map<std::int64_t, at::Tensor> spread_;  ///< by row
 };
 
 }  // namespace triptych::app

@@ -26,6 +26,15 @@ std::vector<InputRole> input_roles(const Experiment& experiment, const Experimen
   std::vector<InputRole> inputs;
   for (const RoleBinding& role : task.task->roles()) {
     if (role.target || !role.required) continue;
+    if (role.role == "projections") {
+      throw usage_error(
+          fmt::format("task '{}' reconstructs from projections; predict and evaluate run= give "
+                      "it images",
+                      task.key),
+          "`triptych reconstruct method=learned run=<run>` applies it to a scan, `triptych "
+          "evaluate "
+          "kind=images` compares the result with a reference");
+    }
     const EntrySpec* entry = find_entry(task, role.entry);
     if (entry != nullptr && entry->kind != EntryKind::kIntensity) {
       throw usage_error(

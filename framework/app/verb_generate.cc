@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/composed.h"
 #include "framework/app/engine.h"
+#include "framework/app/generated_samples.h"
 #include "framework/app/run_files.h"
 #include "framework/config/fields.h"
 #include "framework/config/interpolation.h"
@@ -11,7 +12,6 @@
 #include "framework/core/log.h"
 #include "framework/core/progress.h"
 #include "framework/core/stop.h"
-#include "framework/data/dataset.h"
 #include "framework/image/io.h"
 
 #include <cstdio>
@@ -34,6 +34,7 @@ struct GenerateConfig {
   std::string format = ".nii.gz";
   std::vector<std::string> splits = {"train", "validation", "test"};
   std::int64_t limit = 0;
+  DrawConfig draw;
   std::int64_t threads = 0;
 
   void visit(auto& field) {
@@ -48,12 +49,19 @@ struct GenerateConfig {
           config::OneOf{".nii.gz", ".nii", ".mha", ".nrrd"});
     field("splits", splits, "splits to write", config::OneOf{"train", "validation", "test"});
     field("limit", limit, "samples of each split; 0 = all", config::AtLeast{0});
+    field("draw", draw, "items to draw and transform instead");
     field("threads", threads, "threads; 0 = all cores", config::AtLeast{0});
   }
   void validate(config::Problems& problems) const {
     if (output.empty()) problems.add("output", "must be a folder, got ''");
     if (std::set<std::string>(splits.begin(), splits.end()).size() < splits.size())
       problems.add("splits", "names a split twice");
+    if (limit > 0 && !draw.items.empty())
+      problems.add("limit", "expects 0 with draw.items, which says how many");
+    for (std::size_t i = 0; i < draw.transforms.size(); ++i) {
+      const auto scope = problems.enter(fmt::format("draw.transforms[{}]", i), draw.transforms[i]);
+      TransformRegistry::instance().check(draw.transforms[i], problems);
+    }
   }
 };
 
@@ -68,10 +76,12 @@ std::string points_csv(const Entry& entry) {
 }
 
 /// The name of the file that an entry is written to.
-std::string file_of(const EntrySpec& entry, const std::string& format) {
-  if (entry.kind == EntryKind::kProjections)
-    throw data_error(fmt::format("entry '{}': projections cannot be written yet", entry.name));
-  return entry.name + (entry.kind == EntryKind::kPoints ? ".csv" : format);
+std::string file_of(const std::string& entry, EntryKind kind, const std::string& format) {
+  if (kind == EntryKind::kProjections) {
+    throw data_error(fmt::format("entry '{}': projections cannot be written yet", entry),
+                     "the transform reconstruct makes an image of them");
+  }
+  return entry + (kind == EntryKind::kPoints ? ".csv" : format);
 }
 
 void write_entry(const fs::path& file, const Entry& entry, const ClassTable& classes) {
@@ -103,12 +113,12 @@ config::Node class_nodes(const ClassTable& classes) {
 /// An option of the group `dataset` that reads the written files: `volume_files` with what files
 /// alone do not say.
 config::Node recipe(const fs::path& manifest,
-                    const Dataset& dataset,
-                    const std::vector<std::size_t>& samples) {
+                    const ClassTable& classes,
+                    const std::vector<std::vector<EntrySpec>>& samples) {
   std::map<std::string, const EntrySpec*> entries;
   std::map<std::string, std::size_t> count;
-  for (const std::size_t sample : samples) {
-    for (const EntrySpec& entry : dataset.samples()[sample].entries) {
+  for (const std::vector<EntrySpec>& sample : samples) {
+    for (const EntrySpec& entry : sample) {
       entries.emplace(entry.name, &entry);
       ++count[entry.name];
     }
@@ -132,7 +142,7 @@ config::Node recipe(const fs::path& manifest,
   config::Node node = config::Node::map();
   node.set("name", config::Node("volume_files"));
   node.set("manifest", config::Node(fs::absolute(manifest).lexically_normal().string()));
-  node.set("classes", class_nodes(dataset.classes()));
+  node.set("classes", class_nodes(classes));
   for (auto& [key, list] : lists) node.set(key, std::move(list));
   node.set("modality", std::move(modality));
   node.set("frame", std::move(frame));
@@ -173,6 +183,18 @@ void remove_half_written(const fs::path& output) {
   for (const fs::path& folder : leftovers) fs::remove_all(folder);
 }
 
+void write_sample(const fs::path& output,
+                  const GeneratedSamples& samples,
+                  std::size_t job,
+                  const GenerateConfig& config,
+                  const ClassTable& classes) {
+  const Sample sample = samples.make(job);
+  write_folder_atomically(output / samples.jobs()[job].id, [&](const fs::path& folder) {
+    for (const auto& [name, entry] : sample.entries)
+      write_entry(folder / file_of(name, entry.kind, config.format), entry, classes);
+  });
+}
+
 }  // namespace
 
 int generate(const CommandLine& command) {
@@ -191,48 +213,33 @@ int generate(const CommandLine& command) {
   write_file_atomically(output / kRecipeFile, recipe_text);
   const FolderLock lock(output);
   remove_half_written(output);
-  const auto dataset = DatasetRegistry::instance().create(config.dataset);
-
-  std::vector<std::pair<std::string, std::size_t>> jobs;
-  for (const std::string& split : config.splits) {
-    std::vector<std::size_t> samples = dataset->split(split);
-    if (config.limit > 0 && static_cast<std::int64_t>(samples.size()) > config.limit)
-      samples.resize(static_cast<std::size_t>(config.limit));
-    for (const std::size_t sample : samples) {
-      check_folder_name(dataset->samples()[sample].id);
-      jobs.emplace_back(split, sample);
-    }
-  }
-  if (jobs.empty()) throw data_error("the data set has no samples in these splits");
+  const std::shared_ptr<const Dataset> dataset = DatasetRegistry::instance().create(config.dataset);
+  const auto samples = config.draw.items.empty()
+                           ? whole_samples(dataset, config.splits, config.limit)
+                           : drawn_items(dataset, config.draw);
+  for (const auto& job : samples->jobs()) check_folder_name(job.id);
+  if (samples->jobs().empty()) throw data_error("the data set has no samples in these splits");
   config::Node rows = config::Node::list();
-  std::vector<std::size_t> written;
-  Progress progress("generate", static_cast<std::int64_t>(jobs.size()));
-  for (std::size_t job = 0; job < jobs.size(); ++job) {
+  std::vector<std::vector<EntrySpec>> written;
+  Progress progress("generate", static_cast<std::int64_t>(samples->jobs().size()));
+  for (std::size_t job = 0; job < samples->jobs().size(); ++job) {
     if (const int signal = stop_requested()) {
       TRIPTYCH_LOG(info, "stopped; give the same command again to write the other samples");
       return stop_exit_code(signal);
     }
-    const SampleSpec& spec = dataset->samples()[jobs[job].second];
+    const auto& [id, split] = samples->jobs()[job];
+    if (!fs::exists(output / id)) write_sample(output, *samples, job, config, dataset->classes());
+    written.push_back(samples->entries(job));
     config::Node row = config::Node::map();
-    row.set("sample", config::Node(spec.id));
-    row.set("split", config::Node(jobs[job].first));
-    for (const EntrySpec& entry : spec.entries)
-      row.set(entry.name, config::Node(spec.id + "/" + file_of(entry, config.format)));
-    if (!fs::exists(output / spec.id)) {
-      write_folder_atomically(output / spec.id, [&](const fs::path& folder) {
-        for (const EntrySpec& entry : spec.entries) {
-          write_entry(folder / file_of(entry, config.format),
-                      dataset->read_all(jobs[job].second, entry.name),
-                      dataset->classes());
-        }
-      });
-    }
+    row.set("sample", config::Node(id));
+    row.set("split", config::Node(split));
+    for (const EntrySpec& entry : written.back())
+      row.set(entry.name, config::Node(id + "/" + file_of(entry.name, entry.kind, config.format)));
     rows.as_list().push_back(std::move(row));
-    written.push_back(jobs[job].second);
-    progress.update(static_cast<std::int64_t>(job) + 1, spec.id);
+    progress.update(static_cast<std::int64_t>(job) + 1, id);
   }
   progress.finish();
-  const config::Node readable = recipe(output / kManifestFile, *dataset, written);
+  const config::Node readable = recipe(output / kManifestFile, dataset->classes(), written);
   write_file_atomically(output / kDatasetFolder / "generated.yaml",
                         config::to_yaml(config::escape_interpolations(readable)));
   write_file_atomically(output / kManifestFile, config::to_yaml(rows));

@@ -3,6 +3,7 @@
 
 #include "framework/core/error.h"
 #include "framework/image/smooth.h"
+#include "framework/ops/filtered_back_projection.h"
 
 #include <algorithm>
 #include <string>
@@ -176,6 +177,18 @@ at::Tensor nmar(const at::Tensor& projections,
   };
   const at::Tensor ratio = line_between(ratio_at(gaps.before), ratio_at(gaps.after), gaps);
   return filled(projections, gaps, ratio * expected_at(gaps.pixel) - kRaisedBy);
+}
+
+at::Tensor complete_trace(const at::Tensor& projections,
+                          const at::Tensor& metal,
+                          const TraceCompletion& completion,
+                          const ScanGeometry& scan,
+                          const SliceGrid& grid) {
+  const at::Tensor trace = metal_trace(metal, scan, projections.size(-1), grid);
+  at::Tensor interpolated = interpolate_trace(projections, trace);
+  if (!completion.normalised) return interpolated;
+  const at::Tensor prior = nmar_prior(fbp(interpolated, scan, grid), completion.tissues);
+  return nmar(projections, trace, prior, scan, grid);
 }
 
 }  // namespace triptych

@@ -70,4 +70,18 @@ at::Tensor nmar(const at::Tensor& projections,
                 const ScanGeometry& scan,
                 const SliceGrid& grid);
 
+/// How complete_trace fills the trace: by LI, or by NMAR with the prior image of LI's slices.
+struct TraceCompletion {
+  bool normalised = false;
+  PriorTissues tissues;  ///< of the prior image
+};
+
+/// Projections [..., D, A, W] whose trace of `metal` [..., D, H, W] is filled, by the plain ramp
+/// where NMAR needs slices. Throws as the functions above.
+at::Tensor complete_trace(const at::Tensor& projections,
+                          const at::Tensor& metal,
+                          const TraceCompletion& completion,
+                          const ScanGeometry& scan,
+                          const SliceGrid& grid);
+
 }  // namespace triptych

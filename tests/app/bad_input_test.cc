@@ -283,6 +283,58 @@ TEST(Generate, WritesADataSetThatReadsBack) {
   EXPECT_THAT(failure(folder, {"generate", "output=data"}, 2), HasSubstr("not empty"));
 }
 
+TEST(Generate, WritesItemsAsTrainingDrawsThem) {
+  const fs::path folder = fresh_folder("generate_drawn");
+  const std::vector<std::string> words = {
+      "generate",
+      "dataset=random_shapes",
+      "dataset.size=[1,24,24]",
+      "dataset.train=2",
+      "dataset.validation=1",
+      "+draw.items={train: 3, validation: 1}",
+      "+draw.entries={scan: image, clean: image, metal: label}",
+      "draw.transforms=[{name: ct_scan, entries: [scan], output: projections, pixel_mm: 0.5, "
+      "metal_count: [1,1], metal_output: [metal]}, {name: reconstruct, input: scan, target: scan, "
+      "metal: li}]",
+      "format=.mha"};
+  const auto write = [&](const std::string& output) {
+    std::vector<std::string> all = words;
+    all.push_back("output=" + output);
+    const auto finished = run_program(all, folder);
+    EXPECT_EQ(finished.code, 0) << finished.err;
+    return read_file(folder / output / "manifest.yaml");
+  };
+  const std::string manifest = write("data");
+  EXPECT_EQ(write("again"), manifest);
+  EXPECT_THAT(manifest, HasSubstr("train_0002/clean.mha"));
+  EXPECT_THAT(manifest, HasSubstr("validation_0000"));
+  for (const char* file : {"train_0001/scan.mha", "train_0001/clean.mha", "train_0001/metal.mha"}) {
+    EXPECT_EQ(sha256_of_file(folder / "data" / file), sha256_of_file(folder / "again" / file));
+    EXPECT_EQ(read_header((folder / "data" / file).string()).geometry.spacing[0], 0.5);
+  }
+  EXPECT_NE(sha256_of_file(folder / "data/train_0001/scan.mha"),
+            sha256_of_file(folder / "data/train_0001/clean.mha"));
+  EXPECT_THAT(read_file(folder / "data/dataset/generated.yaml"), HasSubstr("metal"));
+}
+
+TEST(Generate, RefusesItemsThatCannotBeDrawn) {
+  const fs::path folder = fresh_folder("generate_drawn_bad");
+  const auto with = [&](std::vector<std::string> words, int code) {
+    words.insert(words.begin(), {"generate", "dataset=random_shapes", "output=data"});
+    return failure(folder, words, code);
+  };
+  EXPECT_THAT(with({"+draw.items={train: 3}"}, 2), HasSubstr("expects what to write"));
+  EXPECT_THAT(with({"+draw.items={train: 3}",
+                    "+draw.entries={image: image}",
+                    "draw.transforms=[{name: flip}]"},
+                   2),
+              HasSubstr("flip"));
+  EXPECT_THAT(with({"+draw.items={tain: 3}", "+draw.entries={image: image}"}, 2),
+              HasSubstr("got 'tain'"));
+  EXPECT_THAT(with({"+draw.items={train: 3}", "+draw.entries={image: images}"}, 2),
+              HasSubstr("no entry 'images'"));
+}
+
 TEST(Generate, KeepsToItsFolder) {
   const fs::path folder = fresh_folder("generate_outside");
   write_volume((folder / "a.nii.gz").string(),

@@ -220,6 +220,9 @@ TEST_F(LearnedReconstructionProgram, RefusesWhatDoesNotFit) {
                        "metal=li",
                        "size=40"}),
               HasSubstr("has 2 x 32 x 32 voxels, expected 2 x 40 x 40"));
+  const Finished predicted =
+      run_program({"predict", "run=gradient", "input.image=truth.mha", "output=x.mha"}, folder_);
+  EXPECT_THAT(predicted.err, HasSubstr("`triptych reconstruct method=learned run=<run>`"));
   const Finished constant = run_program(
       {"evaluate", "kind=images", "input.prediction=truth.mha", "input.reference=flat.mha"},
       (write_grid(folder_ / "flat.mha", at::ones({2, 32, 32})), folder_));

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "framework/core/file.h"
 #include "framework/image/io.h"
 #include "framework/ops/projector.h"
 
@@ -111,6 +112,8 @@ TEST_F(Reconstruct, GivesTheObjectInItsUnitAndPlace) {
   EXPECT_TRUE(got.geometry.origin.isApprox(Eigen::Vector3d(-0.315, -0.315, 0.0)));
   EXPECT_LT(relative_error(got.data[0], phantom()), 0.09);
   EXPECT_NEAR(got.data[0][2][45][20].item<double>(), 8.0, 0.4);
+  const std::string figures = read_file(folder_ / "volume.h5.quality.json");
+  EXPECT_THAT(figures, HasSubstr(fmt::format("\"voxels\": {}", kRows * kColumns * kColumns)));
 }
 
 TEST_F(Reconstruct, GivesEqualSlicesWhateverTheMemory) {
@@ -234,6 +237,7 @@ TEST_F(Reconstruct, RefusesKeysThatDoNotFit) {
   EXPECT_THAT(with({"beam=fan_flat"}, 2), HasSubstr("source_to_axis_mm"));
   EXPECT_THAT(with({"views=[0,50,0]"}, 2), HasSubstr("step from 1"));
   EXPECT_THAT(with({"views=[0,120]"}, 2), HasSubstr("within 0 to 119"));
+  EXPECT_THAT(with({"views_between=3"}, 2), HasSubstr("method=sirt or method=tv"));
   EXPECT_THAT(with({"run=outputs/x"}, 2), HasSubstr("uses no trained run"));
   EXPECT_THAT(with({"centre=middle"}, 2), HasSubstr("expects auto, pairs, fourier or a column"));
   EXPECT_THAT(with({"centre=70"}, 2), HasSubstr("detector column from 0 to 63"));

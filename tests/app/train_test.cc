@@ -4,6 +4,7 @@
 #include "framework/learn/checkpoint.h"
 
 #include "tests/app/program.h"
+#include "tests/support/scan_files.h"
 
 #include <chrono>
 #include <csignal>
@@ -182,6 +183,15 @@ TEST(Train, GoesOnWhenNobodyReadsItsMessages) {
   EXPECT_EQ(shell("full", ">/dev/full"), 1);
 }
 
+/// A scan of noise: 24 projections of 4 rows of 32 pixels.
+void write_scan_of_noise(const fs::path& file) {
+  testing::ScanFile scan(file.string());
+  scan.dataset("/exchange/data", at::rand({24, 4, 32}) * 200.0 + 400.0);
+  scan.dataset("/exchange/data_white", at::full({2, 4, 32}, 1000.0F));
+  scan.dataset("/exchange/data_dark", at::zeros({2, 4, 32}));
+  scan.dataset("/exchange/theta", at::arange(24, at::kDouble).mul_(7.5));
+}
+
 TEST(Train, RunsEveryRecipeForTwoSteps) {
   const fs::path folder = fresh_folder("train_recipes");
   ASSERT_EQ(run_program({"generate",
@@ -214,6 +224,13 @@ TEST(Train, RunsEveryRecipeForTwoSteps) {
       words.insert(words.end(), {"datasets.shapes.size=[1,32,32]", "datasets.shapes.validation=1"});
     if (name == "metal_reduction")
       words.insert(words.end(), {"datasets.slices.size=[1,32,32]", "datasets.slices.validation=1"});
+    if (name == "noise2inverse_scan") {
+      write_scan_of_noise(folder / "scan.h5");
+      words.insert(words.end(),
+                   {"datasets.scan.scans=[{projections: scan.h5, rows: [0, 2]}, {projections: "
+                    "scan.h5, rows: [3, 3], split: validation}]",
+                    "datasets.scan.centre=15.5"});
+    }
     if (name == "srct_baseline")
       words.insert(words.end(),
                    {"datasets.samples.size=[16,32,32]",

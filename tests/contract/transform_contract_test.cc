@@ -40,7 +40,7 @@ Sample sample_of_all_kinds() {
   return sample;
 }
 
-/// Two entries with the projections of a parallel beam, for transforms that ask for them.
+/// Entries with the projections of a parallel beam, for transforms that ask for them.
 Sample sample_of_projections() {
   at::manual_seed(5);
   Sample sample;
@@ -48,7 +48,7 @@ Sample sample_of_projections() {
   ScanGeometry scan;
   for (int view = 0; view < 12; ++view) scan.angles_rad.push_back(0.25 * view);
   scan.centre_column = 14.5;
-  for (const char* name : {"projections", "noisy"}) {
+  for (const char* name : {"projections", "noisy", "image"}) {
     Entry& entry = sample.entries[name] =
         entry_of(EntryKind::kProjections, at::rand({1, kDepth, 12, 30}));
     entry.scan = std::make_shared<const ScanGeometry>(scan);
@@ -72,7 +72,9 @@ class TransformContract : public ::testing::TestWithParam<std::string> {
     }
     return TransformRegistry::instance().create(node);
   }
-  static bool wants_projections() { return GetParam() == "split_views"; }
+  static bool wants_projections() {
+    return GetParam() == "split_views" || GetParam() == "reconstruct";
+  }
   static Sample fitting_sample() {
     return wants_projections() ? sample_of_projections() : sample_of_all_kinds();
   }

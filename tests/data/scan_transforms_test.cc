@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The transforms that make projections: ct_scan and split_views.
-#include "framework/core/error.h"
 #include "framework/config/yaml_reader.h"
+#include "framework/core/error.h"
 #include "framework/data/transform.h"
 #include "framework/ops/filtered_back_projection.h"
+#include "framework/ops/iterative_reconstruction.h"
+#include "framework/ops/scan_views.h"
 
 #include "tests/support/reconstruction_batch.h"
 #include "tests/support/tensor_matchers.h"
@@ -70,6 +72,12 @@ TEST(CtScanTransform, WritesTheMaskOfTheMetalItPutIn) {
   EXPECT_EQ(none.at("metal").data.sum().item<std::int64_t>(), 0);
 }
 
+TEST(CtScanTransform, KeepsWhatItComparesWithOnTheGridOfTheScan) {
+  Sample sample = sample_of_discs({"projections", "clean"});
+  apply("{name: ct_scan, entries: [projections], pixel_mm: 0.5}", sample);
+  EXPECT_TRUE(same_grid(sample.at("clean").geometry, sample.at("projections").geometry));
+}
+
 TEST(CtScanTransform, ChecksItsKeys) {
   const auto problem = [](const std::string& keys) {
     return error_message("schema", [&] {
@@ -132,6 +140,68 @@ TEST(SplitViewsTransform, RefusesImagesAndTooFewViews) {
   Sample images = sample_of_discs({"projections", "noisy"});
   EXPECT_THAT(error_message("data", [&] { apply("{name: split_views}", images); }),
               HasSubstr("expected projections of at least 6 views"));
+}
+
+Sample scan_with_metal() {
+  Sample sample = sample_of_discs({"projections", "metal", "image"});
+  RandomStream random(5);
+  sample.at("metal").data = testing::disc_with_metal(true)[0].gt(1.0).to(at::kLong);
+  sample.at("metal").kind = EntryKind::kLabel;
+  apply(
+      "{name: ct_scan, entries: [projections], output: projections, views: [60, 60], metal_entry: "
+      "metal, peak_kv: 100.0}",
+      sample);
+  return sample;
+}
+
+TEST(ReconstructTransform, GivesTheFilteredBackProjectionAndKeepsTheProjections) {
+  Sample sample = scanned_sample();
+  const Entry scan = sample.at("projections");
+  apply("{name: reconstruct, target: noisy, filter: hann}", sample);
+  const Entry& image = sample.at("noisy");
+  EXPECT_EQ(image.kind, EntryKind::kIntensity);
+  EXPECT_EQ(image.scan, nullptr);
+  EXPECT_TRUE(at::equal(
+      image.data, fbp(scan.data, *scan.scan, slice_grid_of(scan.geometry), RampFilter::kHann)));
+  EXPECT_TRUE(at::equal(sample.at("projections").data, scan.data));
+  apply("{name: reconstruct, target: projections}", sample);
+  EXPECT_EQ(sample.at("projections").kind, EntryKind::kIntensity);
+}
+
+TEST(ReconstructTransform, CompletesWhatLiesBehindMetal) {
+  Sample sample = scan_with_metal();
+  const at::Tensor outside = sample.at("metal").data.eq(0);
+  const auto error = [&](const std::string& metal) {
+    const std::string transform = fmt::format("{{name: reconstruct, metal: {}}}", metal);
+    triptych::apply(transform, sample);
+    const at::Tensor clean = testing::disc_with_metal(false)[0];
+    return ((sample.at("image").data - clean) * outside).square().mean().sqrt().item<double>();
+  };
+  const double as_measured = error("none");
+  EXPECT_LT(error("li"), 0.5 * as_measured);
+  EXPECT_LT(error("nmar"), 0.5 * as_measured);
+}
+
+TEST(ReconstructTransform, PutsViewsBetweenFewOnes) {
+  Sample sample = sample_of_discs({"projections", "image"});
+  apply("{name: ct_scan, entries: [projections], output: projections, views: [12, 12]}", sample);
+  apply("{name: reconstruct, method: tv, iterations: 10, tv_weight: 0.001, views_between: 4}",
+        sample);
+  const Entry& scan = sample.at("projections");
+  const SliceGrid grid = slice_grid_of(scan.geometry);
+  const at::Tensor smooth =
+      tv(scan.data, *scan.scan, grid, {.iterations = 10, .tv_weight = 0.001}).image;
+  const ViewsOfScan all = with_views_between({scan.data, *scan.scan}, smooth, 4, grid);
+  EXPECT_TRUE(at::equal(sample.at("image").data, fbp(all.projections, all.scan, grid)));
+}
+
+TEST(ReconstructTransform, RefusesImagesAndKeysThatDoNotFit) {
+  Sample images = sample_of_discs({"projections", "image"});
+  EXPECT_THAT(error_message("data", [&] { apply("{name: reconstruct}", images); }),
+              HasSubstr("expected projections in entry 'projections', got"));
+  EXPECT_THAT(
+      error_message("schema", [&] { apply("{name: reconstruct, views_between: 3}", images); }),
+      HasSubstr("sirt or tv"));
 }
 
 }  // namespace

@@ -60,7 +60,8 @@ class CtScanTransform final : public Transform {
             config::OneOf{"image", "projections"});
       field("pixel_mm",
             pixel_mm,
-            "edge of a pixel for the scanner; 0 = what the image says",
+            "edge of a pixel for the scanner, of all entries on the same grid; 0 = what the image "
+            "says",
             config::AtLeast{0.0});
       field("beam",
             beam,
@@ -204,6 +205,7 @@ class CtScanTransform final : public Transform {
     scan.motion_mm = parameters.at("motion_mm")[0];
     scan.metal = x_ray_material(config_.metal);
     const RandomStream stream(static_cast<std::uint64_t>(parameters.at("seed")[0]));
+    const Geometry before = sample.at(config_.entries.front()).geometry;
     at::Tensor metal;
     for_each_intensity(
         sample, config_.entries, "ct_scan", [&](const std::string& name, Entry& entry) {
@@ -231,6 +233,10 @@ class CtScanTransform final : public Transform {
           entry.scan = std::make_shared<const ScanGeometry>(std::move(measured.geometry));
         });
     for (const std::string& name : config_.metal_output) write_mask(sample, name, metal);
+    for (auto& [name, entry] : sample.entries) {
+      if (entry.kind != EntryKind::kPoints && same_grid(entry.geometry, before))
+        set_pixel(entry.geometry);  // what the scan is compared with
+    }
   }
 
  private:

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "framework/app/reconstruct_config.h"
+#include "framework/data/scan_config.h"
 #include "framework/image/raw_scan.h"
-#include "framework/ops/scan_geometry.h"
+#include "framework/ops/projector.h"
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
 
-namespace triptych::app {
+namespace triptych {
 
 /// Values that had no logarithm, over everything that was prepared.
 struct RepairTally {
@@ -19,12 +20,17 @@ struct RepairTally {
   std::int64_t clamped = 0;
 };
 
+/// Where the pieces of a raw scan lie; "" = with the projections, or none.
+struct ScanFiles {
+  std::string projections, flats, darks;
+};
+
 /// A raw scan as sinograms ready to reconstruct: flats and darks, or air; phase retrieval; -ln;
 /// stripes; cropped and extended columns; and the geometry that belongs to them.
 class PreparedScan {
  public:
   /// Opens the scan and finds its geometry, the rotation axis included.
-  explicit PreparedScan(const ReconstructConfig& config);
+  PreparedScan(const ScanConfig& config, const ScanFiles& files);
 
   /// Of the projections that `sinograms` gives; lengths in detector pixels where the pixel size is
   /// unknown.
@@ -36,6 +42,10 @@ class PreparedScan {
   std::int64_t bytes_per_row() const;  ///< of memory that preparing a row takes at its peak
   /// Sinograms [rows, A, columns + 2 pad] of the chosen rows [first, first + count).
   at::Tensor sinograms(std::int64_t first, std::int64_t count);
+  /// The pixels of the slices, and where all of them lie: the rotation axis runs through x = y = 0,
+  /// and detector row 0 at z = 0. Pixels count as 1 mm where their size is unknown.
+  SliceGrid grid() const;
+  Geometry slices_geometry() const;
   const RepairTally& repaired() const { return repaired_; }
 
  private:
@@ -49,7 +59,7 @@ class PreparedScan {
   at::Tensor line_integrals_of(std::int64_t first, std::int64_t count, RepairTally& tally);
   bool retrieves_phase() const { return config_.phase.delta_beta > 0.0; }
 
-  const ReconstructConfig& config_;
+  const ScanConfig config_;
   std::unique_ptr<RawScan> scan_;
   ScanGeometry geometry_;
   std::optional<double> pixel_size_mm_;
@@ -58,4 +68,4 @@ class PreparedScan {
   RepairTally repaired_;
 };
 
-}  // namespace triptych::app
+}  // namespace triptych

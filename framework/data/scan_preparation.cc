@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "framework/app/scan_preparation.h"
+#include "framework/data/scan_preparation.h"
 
 #include "framework/core/error.h"
 #include "framework/core/file.h"
@@ -18,24 +18,20 @@
 
 #include <ATen/ATen.h>
 
-namespace triptych::app {
+namespace triptych {
 namespace {
 
 constexpr double kMostSaturated = 0.01;  // share of the flats' pixels
 constexpr double kDegrees = 180.0 / std::numbers::pi;
 
-RawScanOptions scan_options(const ReconstructConfig& config) {
+RawScanOptions scan_options(const ScanConfig& config, const ScanFiles& files) {
   RawScanOptions options;
   options.format = config.format;
   const auto& d = config.datasets;
   options.datasets = {d.data, d.flats, d.darks, d.angles, d.image_key, d.pixel_size};
   options.layout = config.layout;
-  const auto location = [&](const char* role) {
-    const auto found = config.input.find(role);
-    return found == config.input.end() ? std::string() : found->second;
-  };
-  options.flats = location("flats");
-  options.darks = location("darks");
+  options.flats = files.flats;
+  options.darks = files.darks;
   options.angles_stated = !config.angles.is_null();
   return options;
 }
@@ -98,8 +94,8 @@ void log_sizes(const RawScanHeader& header) {
 
 }  // namespace
 
-PreparedScan::PreparedScan(const ReconstructConfig& config)
-    : config_(config), scan_(open_raw_scan(config.input.at("projections"), scan_options(config))) {
+PreparedScan::PreparedScan(const ScanConfig& config, const ScanFiles& files)
+    : config_(config), scan_(open_raw_scan(files.projections, scan_options(config, files))) {
   const RawScanHeader& header = scan_->header();
   log_sizes(header);
   if (config.values == "counts" && header.flats == 0 && config.air_margin == 0) {
@@ -282,4 +278,26 @@ at::Tensor PreparedScan::sinograms(std::int64_t first, std::int64_t count) {
   return config_.flip_columns ? integrals.flip(-1) : integrals.contiguous();
 }
 
-}  // namespace triptych::app
+SliceGrid PreparedScan::grid() const {
+  const bool fan = geometry_.beam != ScanGeometry::Beam::kParallel;
+  const double at_axis =
+      geometry_.column_spacing_mm *
+      (fan ? geometry_.source_to_axis_mm / geometry_.source_to_detector_mm : 1.0);
+  const std::int64_t size = config_.size > 0 ? config_.size : columns_;
+  return SliceGrid::centred(size, size, config_.voxel_mm > 0.0 ? config_.voxel_mm : at_axis);
+}
+
+Geometry PreparedScan::slices_geometry() const {
+  const SliceGrid pixels = grid();
+  const double row_mm = pixel_size_mm_.value_or(1.0);
+  Geometry geometry;
+  geometry.shape = {rows_, pixels.rows, pixels.columns};
+  geometry.spacing_known = pixel_size_mm_.has_value();
+  geometry.spacing = {pixels.column_spacing_mm, pixels.row_spacing_mm, row_mm};
+  geometry.origin = {-pixels.centre_column * pixels.column_spacing_mm,
+                     -pixels.centre_row * pixels.row_spacing_mm,
+                     static_cast<double>(first_row_) * row_mm};
+  return geometry;
+}
+
+}  // namespace triptych
