@@ -129,14 +129,62 @@ class FoldRemoval {
     }
   }
 
+  /// Voxels within `reach` of a fold along every axis, in order.
   std::vector<std::int64_t> neighbourhood(const std::vector<std::int64_t>& folds,
                                           std::int64_t reach) const {
+    const std::int64_t box = (2 * reach + 1) * (2 * reach + 1) * (2 * reach + 1);
     std::vector<std::int64_t> where;
+    if (static_cast<std::int64_t>(folds.size()) * box > voxels_) {
+      const std::vector<char> near = dilated(folds, reach);
+      for (std::int64_t voxel = 0; voxel < voxels_; ++voxel) {
+        if (near[static_cast<std::size_t>(voxel)] != 0) where.push_back(voxel);
+      }
+      return where;
+    }
     for (const std::int64_t voxel : folds)
       visit_box(voxel, reach, [&](std::int64_t other) { where.push_back(other); });
     std::sort(where.begin(), where.end());
     where.erase(std::unique(where.begin(), where.end()), where.end());
     return where;
+  }
+
+  /// 1 within `reach` of a fold, by a pass along each axis and back.
+  std::vector<char> dilated(const std::vector<std::int64_t>& folds, std::int64_t reach) const {
+    std::vector<char> near(static_cast<std::size_t>(voxels_), 0);
+    for (const std::int64_t voxel : folds) near[static_cast<std::size_t>(voxel)] = 1;
+    std::vector<std::int64_t> last;
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      const std::int64_t length = shape_[axis];
+      const std::int64_t step = axis == 2 ? 1 : axis == 1 ? shape_[2] : shape_[1] * shape_[2];
+      for (std::int64_t first = 0; first < voxels_; ++first) {
+        if (first / step % length == 0)
+          dilate_line(&near[static_cast<std::size_t>(first)], length, step, reach, last);
+      }
+    }
+    return near;
+  }
+
+  /// `nearest` is workspace.
+  static void dilate_line(char* line,
+                          std::int64_t length,
+                          std::int64_t step,
+                          std::int64_t reach,
+                          std::vector<std::int64_t>& nearest) {
+    nearest.assign(static_cast<std::size_t>(length), length);
+    std::int64_t since = length;
+    for (std::int64_t i = 0; i < length; ++i) {
+      since = line[i * step] != 0 ? 0 : since + 1;
+      nearest[static_cast<std::size_t>(i)] = since;
+    }
+    since = length;
+    for (std::int64_t i = length - 1; i >= 0; --i) {
+      since = line[i * step] != 0 ? 0 : since + 1;
+      const std::int64_t distance = std::min(since, nearest[static_cast<std::size_t>(i)]);
+      if (distance <= reach) nearest[static_cast<std::size_t>(i)] = -1;
+    }
+    for (std::int64_t i = 0; i < length; ++i) {
+      if (nearest[static_cast<std::size_t>(i)] == -1) line[i * step] = 1;
+    }
   }
 
   void store_means(std::int64_t voxel, float* means) const {

@@ -19,7 +19,7 @@ struct IterativeOptions {
   int subsets = 10;            ///< interleaved subsets of the angles in os_sart
   double tv_weight = 0.0;      ///< weight of the total variation in tv
   /// Called after every iteration with its number (from 1) and relative residual; false stops.
-  std::function<bool(int, double)> progress;
+  std::function<bool(int, double)> progress = {};
 };
 
 struct IterativeResult {

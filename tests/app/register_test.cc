@@ -42,8 +42,8 @@ TEST_F(Register, AlignsScoresAndWritesAPair) {
   const nlohmann::json& before = json["stages"].front();
   const nlohmann::json& after = json["stages"].back();
   EXPECT_NEAR(before["tre"]["mean"].get<double>(), kSpacing * kShiftVoxels.norm(), 1e-9);
-  EXPECT_LT(after["tre"]["mean"].get<double>(), 0.8 * before["tre"]["mean"].get<double>());
-  EXPECT_GT(after["dice_mean"].get<double>(), before["dice_mean"].get<double>() + 0.03);
+  EXPECT_LT(after["tre"]["mean"].get<double>(), 0.5 * before["tre"]["mean"].get<double>());
+  EXPECT_GT(after["dice_mean"].get<double>(), before["dice_mean"].get<double>() + 0.1);
   EXPECT_GT(after["local_ncc"].get<double>(), before["local_ncc"].get<double>());
   EXPECT_TRUE(after.contains("hd95"));
   EXPECT_EQ(json["landmarks"]["only_moving"][0], "stray");

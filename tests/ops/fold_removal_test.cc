@@ -58,6 +58,15 @@ TEST(FoldRemoval, HasTheSameBitsForEveryNumberOfThreads) {
   EXPECT_TRUE(at::equal(one, five));
 }
 
+TEST(FoldRemoval, SmoothsAFieldThatFoldsEverywhere) {
+  const Geometry grid = unit_grid({32, 33, 34});
+  at::manual_seed(2);
+  at::Tensor field = (4.0 * at::randn({1, 3, 32, 33, 34})).contiguous();
+  const std::int64_t before = folds(field, grid);
+  ASSERT_GT(before, 32 * 33 * 34 / 4);
+  EXPECT_EQ(remove_folds(field), 0);
+}
+
 TEST(FoldRemoval, StopsAfterItsRounds) {
   const Geometry grid = unit_grid({24, 25, 40});
   at::Tensor field = folding_push(grid);
