@@ -27,7 +27,8 @@ const WarpOptions kRepeatEdge{WarpInterpolation::kLinear, WarpPadding::kEdge};
 
 /// The finest isotropic resolution in mm at which a grid has at most `voxels` voxels; 0 when it has
 /// no more as it is.
-double working_resolution(const Geometry& grid, std::int64_t voxels) {
+double working_resolution(Geometry grid, std::int64_t voxels) {
+  grid.spacing_known = true;  // pixels are as good a unit here
   const auto fits = [&](double spacing) {
     return grid.resampled_to(grid.spacing.cwiseMax(spacing)).voxels() <= voxels;
   };
