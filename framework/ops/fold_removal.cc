@@ -5,6 +5,7 @@
 #include "framework/core/parallel.h"
 #include "framework/core/shape.h"
 #include "framework/image/geometry.h"
+#include "framework/ops/box_filter.h"
 #include "framework/ops/cpu_dispatch.h"
 
 #include <algorithm>
@@ -96,6 +97,7 @@ class FoldRemoval {
   void smooth_about(const std::vector<std::int64_t>& folds, std::int64_t reach) {
     const std::vector<std::int64_t> where = neighbourhood(folds, reach);
     const auto count = static_cast<std::int64_t>(where.size());
+    if (count > voxels_ / 8) return smooth_at_once(where);
     std::vector<float> means(static_cast<std::size_t>(3 * count));
     const auto at = [](std::int64_t i) { return static_cast<std::size_t>(i); };
     parallel_for(count, kVoxelsAtOnce, [&](std::int64_t begin, std::int64_t end) {
@@ -108,6 +110,20 @@ class FoldRemoval {
   }
 
  private:
+  /// The same by means of the whole field, which are cheaper than many single ones.
+  void smooth_at_once(const std::vector<std::int64_t>& where) {
+    const at::Tensor field =
+        at::from_blob(field_, {1, 3, shape_[0], shape_[1], shape_[2]}, at::kFloat);
+    const Index3 window = window_radius(field, 1);
+    const at::Tensor ones = at::ones({1, 1, shape_[0], shape_[1], shape_[2]});
+    const at::Tensor means = (box_sum(field, window) / box_sum(ones, window)).contiguous();
+    const float* values = means.data_ptr<float>();
+    for (const std::int64_t voxel : where) {
+      for (std::int64_t c = 0; c < 3; ++c)
+        field_[c * voxels_ + voxel] = values[c * voxels_ + voxel];
+    }
+  }
+
   /// First and last index along an axis within `reach` of a position.
   std::pair<std::int64_t, std::int64_t> range(std::size_t axis,
                                               std::int64_t position,
