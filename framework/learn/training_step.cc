@@ -205,7 +205,7 @@ void GradientStep::finish() {
   if (by_task) hand_over_jacobian();
   // The same on every rank, so it joins after the averages.
   const at::Tensor penalty = experiment_.model().sharing().penalty();
-  if (!penalty.defined()) return;
+  if (!penalty.defined() || !penalty.requires_grad()) return;  // none, or its weights are frozen
   penalty.backward();
   note("loss/sharing", penalty);
 }

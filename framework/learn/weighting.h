@@ -24,8 +24,8 @@ struct WeightingTasks {
 class Weighting : public torch::nn::Module {
  public:
   static constexpr const char* kKind = "weighting";
-  /// losses [T], present [T] -> scalar.
-  virtual at::Tensor combine(const at::Tensor& losses, const at::Tensor& present) = 0;
+  /// losses [T], present [T] -> scalar; by default the sum of those present.
+  virtual at::Tensor combine(const at::Tensor& losses, const at::Tensor& present);
   /// True when the weights depend on the values of the losses; `combine` then gets their means over
   /// the ranks.
   virtual bool reads_loss_values() const { return false; }
@@ -39,6 +39,9 @@ class Weighting : public torch::nn::Module {
   /// Current weight of every task, for the logs.
   virtual std::vector<double> current_weights() const = 0;
 };
+
+/// The elements of a tensor, for current_weights().
+std::vector<double> as_doubles(const at::Tensor& values);
 
 using WeightingRegistry = config::Registry<Weighting, const WeightingTasks&>;
 

@@ -16,10 +16,6 @@ constexpr double kSufficientIncrease = 1e-4;
 constexpr int kHalvings = 6;
 constexpr double kLongestStep = 4.0;  ///< in first steps
 
-int axes_of_one_voxel(const Geometry& grid) {
-  return static_cast<int>(std::count(grid.shape.begin(), grid.shape.end(), 1));
-}
-
 /// The axes of a planar grid: the two in its plane, then the normal, right-handed.
 Eigen::Matrix3d plane_axes(const Geometry& grid) {
   int normal = 0;
@@ -58,6 +54,10 @@ void update(Eigen::MatrixXd& inverse, const Eigen::VectorXd& step, const Eigen::
 }
 
 }  // namespace
+
+int axes_of_one_voxel(const Geometry& grid) {
+  return static_cast<int>(std::count(grid.shape.begin(), grid.shape.end(), 1));
+}
 
 AlignmentFrame alignment_frame(const Geometry& fixed, const Geometry& moving) {
   const int fixed_thin = axes_of_one_voxel(fixed), moving_thin = axes_of_one_voxel(moving);

@@ -19,6 +19,9 @@ struct AlignmentFrame {
   Eigen::Matrix3d moving_from_fixed = Eigen::Matrix3d::Identity();
 };
 
+/// 0 of a volume, 1 of a planar image.
+int axes_of_one_voxel(const Geometry& grid);
+
 /// Planar are two images of one voxel along an axis each. Throws shape_error where one of them
 /// alone is planar and for lines and points.
 AlignmentFrame alignment_frame(const Geometry& fixed, const Geometry& moving);

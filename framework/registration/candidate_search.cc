@@ -17,8 +17,8 @@ namespace {
 
 /// Root mean square distance between where two maps bring the fixed positions,
 /// about.
-double distance_mm(const AffineMap &a, const AffineMap &b, const AffineSimilarity &similarity) {
-  const Eigen::Vector3d &centre = similarity.centre_mm();
+double distance_mm(const AffineMap& a, const AffineMap& b, const AffineSimilarity& similarity) {
+  const Eigen::Vector3d& centre = similarity.centre_mm();
   const double radius = similarity.radius_mm();
   return std::sqrt((a.map(centre) - b.map(centre)).squaredNorm() +
                    radius * radius / 3.0 * (a.matrix - b.matrix).squaredNorm());
@@ -27,17 +27,17 @@ double distance_mm(const AffineMap &a, const AffineMap &b, const AffineSimilarit
 /// The best `count` candidates, none within `apart_mm` of a better one, and the
 /// header's.
 std::vector<SearchCandidate> best_of(std::vector<SearchCandidate> candidates,
-                                     const AffineSimilarity &similarity,
+                                     const AffineSimilarity& similarity,
                                      std::size_t count,
                                      double apart_mm) {
-  std::stable_sort(candidates.begin(), candidates.end(), [](const auto &a, const auto &b) {
+  std::stable_sort(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) {
     return a.score.value > b.score.value;
   });
   std::vector<SearchCandidate> kept;
-  for (const SearchCandidate &candidate : candidates) {
+  for (const SearchCandidate& candidate : candidates) {
     if (!(candidate.score.value > 0.0)) break;
     if (kept.size() >= count && !candidate.header) continue;
-    const auto near = std::find_if(kept.begin(), kept.end(), [&](const SearchCandidate &better) {
+    const auto near = std::find_if(kept.begin(), kept.end(), [&](const SearchCandidate& better) {
       return distance_mm(better.map, candidate.map, similarity) < apart_mm;
     });
     if (near == kept.end()) {
@@ -59,8 +59,8 @@ RegistrationImage prepared(RegistrationImage image) {
   return image;
 }
 
-std::vector<RegistrationImage> pyramid(const RegistrationImage &image,
-                                       const std::vector<SearchStage> &stages,
+std::vector<RegistrationImage> pyramid(const RegistrationImage& image,
+                                       const std::vector<SearchStage>& stages,
                                        double side_mm) {
   std::vector<RegistrationImage> levels{prepared(image)};
   for (auto stage = stages.rbegin(); stage != stages.rend(); ++stage)
@@ -71,7 +71,7 @@ std::vector<RegistrationImage> pyramid(const RegistrationImage &image,
 }
 
 template <typename Body>
-void for_each_of(std::vector<SearchCandidate> &candidates, std::int64_t grain, const Body &body) {
+void for_each_of(std::vector<SearchCandidate>& candidates, std::int64_t grain, const Body& body) {
   const auto count = static_cast<std::int64_t>(candidates.size());
   parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) body(candidates[static_cast<std::size_t>(i)]);
@@ -80,7 +80,7 @@ void for_each_of(std::vector<SearchCandidate> &candidates, std::int64_t grain, c
 
 }  // namespace
 
-void check_not_constant(const RegistrationImage &image, const std::string &name) {
+void check_not_constant(const RegistrationImage& image, const std::string& name) {
   const at::Tensor counted =
       image.mask.defined() ? image.values.masked_select(image.mask > 0.5) : image.values;
   if (counted.numel() == 0 || counted.min().item<float>() == counted.max().item<float>()) {
@@ -89,7 +89,7 @@ void check_not_constant(const RegistrationImage &image, const std::string &name)
   }
 }
 
-double field_side_mm(const Geometry &grid) {
+double field_side_mm(const Geometry& grid) {
   double product = 1.0;
   int axes = 0;
   for (int axis = 0; axis < 3; ++axis) {
@@ -101,8 +101,8 @@ double field_side_mm(const Geometry &grid) {
   return std::pow(product, 1.0 / std::max(1, axes));
 }
 
-CandidateSearch::CandidateSearch(const RegistrationImage &fixed,
-                                 const RegistrationImage &moving,
+CandidateSearch::CandidateSearch(const RegistrationImage& fixed,
+                                 const RegistrationImage& moving,
                                  std::vector<SearchStage> stages,
                                  SearchOptions options)
     : stages_(std::move(stages)),
@@ -121,10 +121,10 @@ AffineSimilarity CandidateSearch::similarity(std::size_t stage) const {
 std::vector<SearchCandidate> CandidateSearch::run(std::vector<SearchCandidate> candidates) const {
   Progress progress(options_.what, static_cast<std::int64_t>(stages_.size()));
   for (std::size_t s = 0; s < stages_.size(); ++s) {
-    const SearchStage &stage = stages_[s];
+    const SearchStage& stage = stages_[s];
     const AffineSimilarity score = similarity(s);
     const double voxel = options_.side_mm / stage.voxels;
-    for_each_of(candidates, 16, [&](SearchCandidate &candidate) {
+    for_each_of(candidates, 16, [&](SearchCandidate& candidate) {
       candidate.score = score.value(candidate.map);
     });
     candidates = best_of(std::move(candidates), score, stage.kept, 0.5 * voxel);
@@ -133,7 +133,7 @@ std::vector<SearchCandidate> CandidateSearch::run(std::vector<SearchCandidate> c
     ascent.first_step_mm = voxel;
     ascent.tolerance_mm = 0.02 * voxel;
     ascent.iterations = stage.iterations;
-    for_each_of(candidates, 1, [&](SearchCandidate &candidate) {
+    for_each_of(candidates, 1, [&](SearchCandidate& candidate) {
       const AscentResult result = ascend(score, options_.frame, candidate.map, ascent);
       candidate.map = result.map;
       candidate.score = result.score;
@@ -151,10 +151,10 @@ std::vector<SearchCandidate> CandidateSearch::run(std::vector<SearchCandidate> c
   return candidates;
 }
 
-double runner_up_share(const std::vector<SearchCandidate> &candidates,
-                       const SearchCandidate &chosen) {
+double runner_up_share(const std::vector<SearchCandidate>& candidates,
+                       const SearchCandidate& chosen) {
   double share = 0.0;
-  for (const SearchCandidate &other : candidates) {
+  for (const SearchCandidate& other : candidates) {
     if (&other != &chosen) share = std::max(share, other.score.value / chosen.score.value);
   }
   return share;

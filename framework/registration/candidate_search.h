@@ -4,7 +4,6 @@
 #include "framework/registration/affine_ascent.h"
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -35,23 +34,23 @@ struct SearchOptions {
 
 /// Throws data_error for an image of one grey value where it counts. `name`
 /// stands in the message.
-void check_not_constant(const RegistrationImage &image, const std::string &name);
+void check_not_constant(const RegistrationImage& image, const std::string& name);
 
 /// Side of a cube, or of a square for planar images, as large as the field of
 /// view.
-double field_side_mm(const Geometry &grid);
+double field_side_mm(const Geometry& grid);
 
 /// Two images at every stage's resolution and the search for the maps under
 /// which they fit best.
 class CandidateSearch {
  public:
-  CandidateSearch(const RegistrationImage &fixed,
-                  const RegistrationImage &moving,
+  CandidateSearch(const RegistrationImage& fixed,
+                  const RegistrationImage& moving,
                   std::vector<SearchStage> stages,
                   SearchOptions options);
 
-  const RegistrationImage &coarse_fixed() const { return fixed_.front(); }
-  const RegistrationImage &coarse_moving() const { return moving_.front(); }
+  const RegistrationImage& coarse_fixed() const { return fixed_.front(); }
+  const RegistrationImage& coarse_moving() const { return moving_.front(); }
   /// The similarity at the first stage.
   AffineSimilarity coarse_similarity() const { return similarity(0); }
 
@@ -74,7 +73,7 @@ inline constexpr double kDoubtfulShare = 0.9;
 
 /// Score of the best other candidate relative to that of `chosen`; 0 without
 /// another.
-double runner_up_share(const std::vector<SearchCandidate> &candidates,
-                       const SearchCandidate &chosen);
+double runner_up_share(const std::vector<SearchCandidate>& candidates,
+                       const SearchCandidate& chosen);
 
 }  // namespace triptych

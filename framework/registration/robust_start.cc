@@ -31,22 +31,22 @@ std::vector<SearchStage> start_stages(bool planar) {
           {96.0, 32, 60000, kAffine, 2, 60}};
 }
 
-AffineModel model_of(const std::string &name) {
+AffineModel model_of(const std::string& name) {
   if (name == "translation") return AffineModel::kTranslation;
   if (name == "rigid") return AffineModel::kRigid;
   return name == "similarity" ? AffineModel::kSimilarity : AffineModel::kAffine;
 }
 
-const SearchCandidate &choose(const std::vector<SearchCandidate> &candidates) {
+const SearchCandidate& choose(const std::vector<SearchCandidate>& candidates) {
   const double enough = kTrustedHeader * candidates.front().score.value;
   const auto header =
-      std::find_if(candidates.begin(), candidates.end(), [&](const auto &candidate) {
+      std::find_if(candidates.begin(), candidates.end(), [&](const auto& candidate) {
         return candidate.header && candidate.score.value >= enough;
       });
   return header == candidates.end() ? candidates.front() : *header;
 }
 
-void warn_of_doubt(const StartReport &report) {
+void warn_of_doubt(const StartReport& report) {
   if (report.runner_up > kDoubtfulShare) {
     TRIPTYCH_LOG(warning,
                  "first alignment: a clearly different one scores {:.0f} % of "
@@ -64,9 +64,9 @@ void warn_of_doubt(const StartReport &report) {
 
 }  // namespace
 
-StartReport find_start(const RegistrationImage &fixed,
-                       const RegistrationImage &moving,
-                       const RobustStartOptions &options) {
+StartReport find_start(const RegistrationImage& fixed,
+                       const RegistrationImage& moving,
+                       const RobustStartOptions& options) {
   if (options.model == "none") return {};
   const at::NoGradGuard no_grad;
   SearchOptions search_options;
@@ -82,13 +82,13 @@ StartReport find_start(const RegistrationImage &fixed,
   const CandidateSearch search(
       fixed, moving, start_stages(search_options.frame.planar), search_options);
   std::vector<SearchCandidate> guesses;
-  for (const AffineMap &map : start_candidates(
+  for (const AffineMap& map : start_candidates(
            search.coarse_fixed(), search.coarse_moving(), search_options.frame, largest_rad))
     guesses.push_back({map, {}, guesses.empty()});
   StartReport report;
   report.candidates = static_cast<std::int64_t>(guesses.size());
   const std::vector<SearchCandidate> candidates = search.run(std::move(guesses));
-  const SearchCandidate &chosen = choose(candidates);
+  const SearchCandidate& chosen = choose(candidates);
   report.moving_from_fixed = chosen.map;
   report.similarity = chosen.score.similarity;
   report.overlap = chosen.score.overlap;
@@ -97,9 +97,9 @@ StartReport find_start(const RegistrationImage &fixed,
   return report;
 }
 
-AffineMap robust_start(const RegistrationImage &fixed,
-                       const RegistrationImage &moving,
-                       const RobustStartOptions &options) {
+AffineMap robust_start(const RegistrationImage& fixed,
+                       const RegistrationImage& moving,
+                       const RobustStartOptions& options) {
   return find_start(fixed, moving, options).moving_from_fixed;
 }
 

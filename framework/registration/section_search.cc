@@ -30,12 +30,8 @@ std::vector<SearchStage> section_stages() {
           {192.0, 24, 40000, kSimilarity, 2, 60}};
 }
 
-int thin_axes(const Geometry &grid) {
-  return static_cast<int>(std::count(grid.shape.begin(), grid.shape.end(), 1));
-}
-
-void check_section_and_volume(const RegistrationImage &section, const RegistrationImage &volume) {
-  if (thin_axes(section.geometry) != 1 || thin_axes(volume.geometry) != 0) {
+void check_section_and_volume(const RegistrationImage& section, const RegistrationImage& volume) {
+  if (axes_of_one_voxel(section.geometry) != 1 || axes_of_one_voxel(volume.geometry) != 0) {
     throw shape_error("expected a section of one slice and a volume, got " +
                           section.geometry.text() + " and " + volume.geometry.text(),
                       "two sections or two volumes are aligned by another method");
@@ -49,7 +45,7 @@ void check_section_and_volume(const RegistrationImage &section, const Registrati
 }
 
 /// Places for the middle of the section, spread evenly over the volume.
-std::vector<Eigen::Vector3d> lattice(const Geometry &volume, double side_mm) {
+std::vector<Eigen::Vector3d> lattice(const Geometry& volume, double side_mm) {
   std::array<std::int64_t, 3> count{};
   for (int axis = 0; axis < 3; ++axis) {
     const double extent = static_cast<double>(volume.shape[static_cast<std::size_t>(2 - axis)]) *
@@ -73,16 +69,16 @@ std::vector<Eigen::Vector3d> lattice(const Geometry &volume, double side_mm) {
 }
 
 /// The best places of each rotation.
-std::vector<SearchCandidate> first_places(const AffineSimilarity &similarity,
-                                          const std::vector<Eigen::Matrix3d> &rotations,
-                                          const std::vector<Eigen::Vector3d> &places) {
+std::vector<SearchCandidate> first_places(const AffineSimilarity& similarity,
+                                          const std::vector<Eigen::Matrix3d>& rotations,
+                                          const std::vector<Eigen::Vector3d>& places) {
   std::vector<SearchCandidate> best(rotations.size() * kKeptPlaces);
   const auto count = static_cast<std::int64_t>(rotations.size());
   parallel_for(count, 4, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      const Eigen::Matrix3d &rotation = rotations[static_cast<std::size_t>(i)];
+      const Eigen::Matrix3d& rotation = rotations[static_cast<std::size_t>(i)];
       std::vector<SearchCandidate> tried;
-      for (const Eigen::Vector3d &place : places) {
+      for (const Eigen::Vector3d& place : places) {
         const AffineMap map{rotation, place - rotation * similarity.centre_mm()};
         tried.push_back({map, similarity.value(map), false});
       }
@@ -90,7 +86,7 @@ std::vector<SearchCandidate> first_places(const AffineSimilarity &similarity,
       std::partial_sort(tried.begin(),
                         tried.begin() + static_cast<std::ptrdiff_t>(kept),
                         tried.end(),
-                        [](const SearchCandidate &a, const SearchCandidate &b) {
+                        [](const SearchCandidate& a, const SearchCandidate& b) {
                           return a.score.value > b.score.value;
                         });
       std::copy_n(tried.begin(), kept, best.begin() + i * static_cast<std::int64_t>(kKeptPlaces));
@@ -101,9 +97,9 @@ std::vector<SearchCandidate> first_places(const AffineSimilarity &similarity,
 
 }  // namespace
 
-SectionPlacement place_section(const RegistrationImage &section,
-                               const RegistrationImage &volume,
-                               const SectionSearchOptions &options) {
+SectionPlacement place_section(const RegistrationImage& section,
+                               const RegistrationImage& volume,
+                               const SectionSearchOptions& options) {
   const at::NoGradGuard no_grad;
   check_section_and_volume(section, volume);
   SearchOptions search_options;
@@ -116,7 +112,7 @@ SectionPlacement place_section(const RegistrationImage &section,
       search.run(first_places(search.coarse_similarity(),
                               rotation_grid(options.rotations, std::numbers::pi),
                               lattice(search.coarse_moving().geometry, search_options.side_mm)));
-  const SearchCandidate &chosen = candidates.front();
+  const SearchCandidate& chosen = candidates.front();
   const SectionPlacement placement{chosen.map,
                                    chosen.score.similarity,
                                    chosen.score.overlap,

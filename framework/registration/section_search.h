@@ -14,7 +14,7 @@ struct SectionSearchOptions {
   std::string model = "rigid";
   std::int64_t rotations = 1000;
 
-  void visit(auto &field) {
+  void visit(auto& field) {
     field("model",
           model,
           "similarity also finds one scale, e.g. of a section that shrank",
@@ -48,8 +48,8 @@ struct SectionPlacement {
 /// Throws shape_error where `section` is not one voxel thick or `volume` is,
 /// geometry_error for a section of unknown spacing, data_error for constant
 /// images.
-SectionPlacement place_section(const RegistrationImage &section,
-                               const RegistrationImage &volume,
-                               const SectionSearchOptions &options = {});
+SectionPlacement place_section(const RegistrationImage& section,
+                               const RegistrationImage& volume,
+                               const SectionSearchOptions& options = {});
 
 }  // namespace triptych

@@ -119,6 +119,14 @@ TEST(TrainingStages, ServeWeightingsThatReadGradients) {
   EXPECT_TRUE(frozen.changed("sharing.column.decoder_0"));
 }
 
+TEST(TrainingStages, FrozenColumnsNeedNoPrior) {
+  const Trained frozen(with(with(with_unet(two_tasks()), "sharing", "{name: soft, strength: 0.01}"),
+                            "trainer.frozen",
+                            "[sharing.]"));
+  EXPECT_FALSE(frozen.changed("sharing.column_"));
+  EXPECT_TRUE(frozen.changed("head_halves"));
+}
+
 TEST(TrainingStages, RefuseWhatThereIsNot) {
   const auto message = [](const std::string& key, const std::string& value) {
     return error_message("schema", [&] { Trained(with(two_tasks(), key, value)); });

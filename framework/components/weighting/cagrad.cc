@@ -29,9 +29,6 @@ class CagradWeighting final : public Weighting {
   CagradWeighting(const Config& config, const WeightingTasks& tasks)
       : config_(config), scales_(tasks.weights) {}
 
-  at::Tensor combine(const at::Tensor& losses, const at::Tensor& present) override {
-    return torch::where(present, losses, torch::zeros_like(losses)).sum();
-  }
   bool needs_jacobian() const override { return true; }
 
   at::Tensor aggregate(const at::Tensor& jacobian,

@@ -49,10 +49,7 @@ class DynamicAverageWeighting final : public Weighting {
     return total;
   }
 
-  std::vector<double> current_weights() const override {
-    const at::Tensor weights = weights_.cpu().contiguous();
-    return {weights.data_ptr<double>(), weights.data_ptr<double>() + weights.numel()};
-  }
+  std::vector<double> current_weights() const override { return as_doubles(weights_); }
 
  private:
   void note(const at::Tensor& losses, const at::Tensor& present) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/weighting.h"
 
-#include <torch/types.h>
-
 namespace triptych {
 namespace {
 
@@ -16,9 +14,6 @@ class EqualWeighting final : public Weighting {
 
   EqualWeighting(const Config&, const WeightingTasks& tasks) : count_(tasks.keys.size()) {}
 
-  at::Tensor combine(const at::Tensor& losses, const at::Tensor& present) override {
-    return torch::where(present, losses, torch::zeros_like(losses)).sum();
-  }
   std::vector<double> current_weights() const override { return std::vector<double>(count_, 1.0); }
 
  private:

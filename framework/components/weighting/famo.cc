@@ -44,10 +44,7 @@ class FamoWeighting final : public Weighting {
         .sum();
   }
 
-  std::vector<double> current_weights() const override {
-    const at::Tensor weights = weights_.cpu().contiguous();
-    return {weights.data_ptr<double>(), weights.data_ptr<double>() + weights.numel()};
-  }
+  std::vector<double> current_weights() const override { return as_doubles(weights_); }
 
  private:
   /// xi <- xi - rate * (J^T d + decay * xi), J the derivative of softmax(xi) and d the fall of log

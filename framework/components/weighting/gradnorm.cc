@@ -38,9 +38,6 @@ class GradnormWeighting final : public Weighting {
     first_ = register_buffer("first", torch::zeros({count}, torch::kDouble));
   }
 
-  at::Tensor combine(const at::Tensor& losses, const at::Tensor& present) override {
-    return torch::where(present, losses, torch::zeros_like(losses)).sum();
-  }
   bool needs_jacobian() const override { return true; }
 
   at::Tensor aggregate(const at::Tensor& jacobian,
@@ -54,10 +51,7 @@ class GradnormWeighting final : public Weighting {
     return gradient;
   }
 
-  std::vector<double> current_weights() const override {
-    const at::Tensor weights = weights_.cpu().contiguous();
-    return {weights.data_ptr<double>(), weights.data_ptr<double>() + weights.numel()};
-  }
+  std::vector<double> current_weights() const override { return as_doubles(weights_); }
 
  private:
   /// `losses` [T] in double on the CPU.

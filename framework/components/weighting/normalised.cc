@@ -49,9 +49,9 @@ class NormalisedWeighting final : public Weighting {
 
   std::vector<double> current_weights() const override {
     std::vector<double> weights = inner_->current_weights();
-    const at::Tensor scale = scale_.cpu().contiguous();
+    const std::vector<double> scale = as_doubles(scale_);
     for (std::size_t t = 0; t < weights.size(); ++t) {
-      if (scale.data_ptr<float>()[t] > 0.0F) weights[t] /= scale.data_ptr<float>()[t];
+      if (scale[t] > 0.0) weights[t] /= scale[t];
     }
     return weights;
   }

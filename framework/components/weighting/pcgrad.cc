@@ -18,9 +18,6 @@ class PcgradWeighting final : public Weighting {
 
   PcgradWeighting(const Config&, const WeightingTasks& tasks) : scales_(tasks.weights) {}
 
-  at::Tensor combine(const at::Tensor& losses, const at::Tensor& present) override {
-    return torch::where(present, losses, torch::zeros_like(losses)).sum();
-  }
   bool needs_jacobian() const override { return true; }
 
   at::Tensor aggregate(const at::Tensor& jacobian,

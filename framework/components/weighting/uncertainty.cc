@@ -46,10 +46,7 @@ class UncertaintyWeighting final : public Weighting {
   }
 
   std::vector<double> current_weights() const override {
-    const at::Tensor weights = (factor_ * torch::exp(-log_variance_.detach()))
-                                   .to(torch::kCPU, torch::kDouble)
-                                   .contiguous();
-    return {weights.data_ptr<double>(), weights.data_ptr<double>() + weights.numel()};
+    return as_doubles(factor_ * torch::exp(-log_variance_));
   }
 
  private:
