@@ -3,6 +3,7 @@
 #include "framework/core/torch_compat.h"
 #include "framework/model/head.h"
 #include "framework/model/image_pair.h"
+#include "framework/ops/mish.h"
 #include "framework/ops/velocity.h"
 #include "framework/ops/warp.h"
 

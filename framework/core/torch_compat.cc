@@ -97,7 +97,7 @@ FullPrecision::FullPrecision(c10::Device device)
 
 FullPrecision::~FullPrecision() { switch_autocast(cuda_, previous_); }
 
-at::Tensor mish(const at::Tensor& x) {
+at::Tensor plain_mish(const at::Tensor& x) {
   if (x.scalar_type() == at::kBFloat16 && x.is_cpu())
     return torch::mish(x.to(at::kFloat)).to(at::kBFloat16);
   return torch::mish(x);

@@ -55,7 +55,7 @@ class FullPrecision {
 
 /// mish(x) = x tanh(softplus(x)); float32 inside when the input is bfloat16, which LibTorch 1.13
 /// lacks on the CPU.
-at::Tensor mish(const at::Tensor& x);
+at::Tensor plain_mish(const at::Tensor& x);
 
 /// LibTorch's message without the backtrace, for an exception caught as std::exception.
 std::string message_without_backtrace(const std::exception& error);

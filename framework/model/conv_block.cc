@@ -3,8 +3,8 @@
 
 #include "framework/core/error.h"
 #include "framework/core/nn.h"
-#include "framework/core/torch_compat.h"
 #include "framework/ops/fold.h"
+#include "framework/ops/mish.h"
 
 #include <cmath>
 #include <utility>

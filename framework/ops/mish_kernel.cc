@@ -33,6 +33,30 @@ TRIPTYCH_ALWAYS_INLINE float mish_of(float x) {
   return x < -100.0F ? 0.0F : y;
 }
 
+/// mish'(x) = n / (n + 2) + 4 x e (e + 1) / (n + 2)^2.
+TRIPTYCH_ALWAYS_INLINE float mish_slope_of(float x) {
+  const float high = x > 20.0F ? 20.0F : x;
+  const float e = bounded_exp(high < -87.0F ? -87.0F : high);
+  const float n = e * (e + 2.0F), share = 1.0F / (n + 2.0F);
+  const float slope = (n + x * (4.0F * e * (e + 1.0F) * share)) * share;
+  return x > 20.0F ? 1.0F : x < -87.0F ? 0.0F : slope;
+}
+
+TRIPTYCH_ALWAYS_INLINE void mish_values_body(float* y, const float* x, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) y[i] = mish_of(x[i]);
+}
+TRIPTYCH_VECTOR_KERNEL(mish_values, (float* y, const float* x, std::int64_t count), (y, x, count))
+
+TRIPTYCH_ALWAYS_INLINE void mish_gradients_body(float* y,
+                                                const float* x,
+                                                const float* gradient,
+                                                std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) y[i] = gradient[i] * mish_slope_of(x[i]);
+}
+TRIPTYCH_VECTOR_KERNEL(mish_gradients,
+                       (float* y, const float* x, const float* gradient, std::int64_t count),
+                       (y, x, gradient, count))
+
 TRIPTYCH_ALWAYS_INLINE void bias_mish_rows_body(float* x,
                                                 const float* bias,
                                                 std::int64_t rows,
@@ -112,7 +136,7 @@ void add_bias_activate_(at::Tensor& x, const at::Tensor& bias, Activation activa
   }
   switch (activation) {
     case Activation::kMish:
-      x = triptych::mish(x);
+      x = plain_mish(x);
       break;
     case Activation::kRelu:
       x.relu_();
@@ -126,5 +150,27 @@ void add_bias_activate_(at::Tensor& x, const at::Tensor& bias, Activation activa
 }
 
 float mish_value(float x) { return mish_of(x); }
+
+at::Tensor dense_mish(const at::Tensor& x) {
+  at::Tensor y = at::empty_like(x);
+  float* out = y.data_ptr<float>();
+  const float* in = x.data_ptr<float>();
+  at::parallel_for(0, x.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
+    mish_values(out + begin, in + begin, end - begin);
+  });
+  return y;
+}
+
+at::Tensor dense_mish_backward(const at::Tensor& x, const at::Tensor& gradient) {
+  at::Tensor y = at::empty_like(x);
+  const at::Tensor aligned =
+      gradient.strides() == x.strides() ? gradient : at::empty_like(x).copy_(gradient);
+  float* out = y.data_ptr<float>();
+  const float *in = x.data_ptr<float>(), *above = aligned.data_ptr<float>();
+  at::parallel_for(0, x.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
+    mish_gradients(out + begin, in + begin, above + begin, end - begin);
+  });
+  return y;
+}
 
 }  // namespace triptych

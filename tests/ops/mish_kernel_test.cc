@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/ops/mish_kernel.h"
 
+#include "framework/core/nn.h"
+#include "framework/ops/mish.h"
+
 #include "tests/support/tensor_matchers.h"
 
 #include <cmath>
@@ -81,6 +84,42 @@ INSTANTIATE_TEST_SUITE_P(
         Layout{"bfloat16", {1, 8, 5, 7}, at::MemoryFormat::ChannelsLast, at::kBFloat16},
         Layout{"empty", {1, 8, 0, 7}, at::MemoryFormat::ChannelsLast, at::kFloat}),
     [](const auto& layout) { return std::string(layout.param.name); });
+
+/// Gradient of sum(w triptych::mish(x)) for the formula in double.
+at::Tensor exact_gradient(const at::Tensor& x, const at::Tensor& w) {
+  const at::Tensor d = x.detach().to(at::kDouble).requires_grad_();
+  return torch::autograd::grad({(exact_mish(d) * w.to(at::kDouble)).sum()}, {d})[0];
+}
+
+TEST(Mish, GradientIsThatOfTheFormula) {
+  const at::Tensor x = at::linspace(-80.0, 40.0, 240001, at::kFloat).requires_grad_();
+  const at::Tensor y = triptych::mish(x);
+  EXPECT_TRUE(testing::near(y, exact_mish(x.detach()), 1e-6, 1e-6));
+  const at::Tensor gradient = torch::autograd::grad({y.sum()}, {x})[0];
+  EXPECT_TRUE(testing::near(gradient, exact_gradient(x, at::ones({1})), 2e-6, 0.0));
+}
+
+TEST(Mish, GradientKeepsItsPlaceInEveryLayout) {
+  for (const at::MemoryFormat format :
+       {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
+    const at::Tensor x = at::randn({2, 5, 7, 3}).contiguous(format).requires_grad_();
+    const at::Tensor w = at::randn({2, 5, 7, 3});
+    const at::Tensor gradient = torch::autograd::grad({(triptych::mish(x) * w).sum()}, {x})[0];
+    EXPECT_TRUE(testing::near(gradient, exact_gradient(x, w), 3e-6, 2e-6));
+  }
+  const at::Tensor part = at::randn({4, 6}).slice(1, 0, 6, 2);  // not dense
+  EXPECT_TRUE(testing::near(triptych::mish(part), exact_mish(part), 1e-6, 1e-6));
+}
+
+TEST(Mish, CanBeDifferentiatedTwice) {
+  const at::Tensor x = at::linspace(-4.0, 4.0, 81, at::kFloat).requires_grad_();
+  const at::Tensor first = torch::autograd::grad({triptych::mish(x).sum()}, {x}, {}, true, true)[0];
+  const at::Tensor second = torch::autograd::grad({first.sum()}, {x})[0];
+  const at::Tensor d = x.detach().to(at::kDouble).requires_grad_();
+  const at::Tensor slope = torch::autograd::grad({exact_mish(d).sum()}, {d}, {}, true, true)[0];
+  const at::Tensor expected = torch::autograd::grad({slope.sum()}, {d})[0];
+  EXPECT_TRUE(testing::near(second, expected, 1e-5, 1e-5));
+}
 
 }  // namespace
 }  // namespace triptych
