@@ -3,7 +3,7 @@
 #include "framework/core/nn.h"
 #include "framework/core/random.h"
 #include "framework/core/suggest.h"
-#include "framework/learn/registration_metrics.h"
+#include "framework/learn/registration_errors.h"
 #include "framework/learn/task.h"
 #include "framework/ops/mind.h"
 

@@ -4,7 +4,7 @@
 #include "framework/core/suggest.h"
 #include "framework/learn/batch_padding.h"
 #include "framework/learn/loss_list.h"
-#include "framework/learn/registration_metrics.h"
+#include "framework/learn/registration_errors.h"
 #include "framework/learn/task.h"
 #include "framework/ops/field_regulariser.h"
 #include "framework/ops/similarity.h"

@@ -3,6 +3,7 @@
 
 #include "framework/app/engine.h"
 #include "framework/app/run_files.h"
+#include "framework/app/study_report.h"
 #include "framework/app/training_job.h"
 #include "framework/config/run_layout.h"
 #include "framework/core/error.h"
@@ -202,9 +203,14 @@ int run_sweep(const CommandLine& command, const config::ComposeRequest& request)
   if (sweep.empty())
     throw usage_error("the sweep has no job: a swept range is empty",
                       "range(start,stop) ends before stop");
-  for (const config::SweepJob& job : sweep) Experiment::check(config::resolve(job.composition));
+  std::vector<StudyJob> study;
+  for (const config::SweepJob& job : sweep) {
+    study.push_back({config::resolve(job.composition), {}});
+    Experiment::check(study.back().resolved);
+  }
   const fs::path folder = config::sweep_directory(plan.master);
   std::vector<Job> jobs = planned_jobs(sweep);
+  for (std::size_t i = 0; i < jobs.size(); ++i) study[i].folder = jobs[i].folder;
   config::write_multirun_file(plan.master, folder);
 
   JobProcesses processes(jobs);
@@ -222,6 +228,7 @@ int run_sweep(const CommandLine& command, const config::ComposeRequest& request)
   while (processes.running() > 0) processes.wait_for_one();
 
   write_results(folder, jobs);
+  write_study_report(folder, study);
   if (const int signal = stop_requested()) return stop_exit_code(signal);
   const bool all_done =
       std::all_of(jobs.begin(), jobs.end(), [](const Job& job) { return job.exit_code == 0; });

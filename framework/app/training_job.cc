@@ -4,6 +4,7 @@
 #include "framework/app/initialised_record.h"
 #include "framework/app/run_files.h"
 #include "framework/app/run_observer.h"
+#include "framework/app/test_record.h"
 #include "framework/config/interpolation.h"
 #include "framework/config/yaml_writer.h"
 #include "framework/core/error.h"
@@ -15,6 +16,7 @@
 #include "framework/core/torch_compat.h"
 #include "framework/learn/trainer.h"
 #include "framework/report/html_report.h"
+#include "framework/report/machine.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -110,14 +112,35 @@ std::string outcome_text(const TrainingOutcome& outcome) {
                             100.0 * outcome.wait_fraction);
 }
 
+/// What a comparison of costs needs, whether or not the training was interrupted.
+void note_cost(RunRecord& record, const TrainingOutcome& outcome, double processor_seconds) {
+  const auto steps = static_cast<double>(outcome.step - outcome.first_step);
+  if (steps == 0.0) return;
+  record.note("seconds_per_step", fmt::format("{:.4g}", outcome.seconds / steps));
+  record.note("processor_seconds_per_step", fmt::format("{:.4g}", processor_seconds / steps));
+}
+
+/// Empty when a stop was requested on the way.
+std::string tested(Experiment& experiment) {
+  const std::vector<SampleScore> scores = score_test_samples(experiment);
+  return scores.empty() ? "" : test_record(experiment, scores);
+}
+
 int finish_run(const fs::path& folder,
+               Experiment& experiment,
                RunRecord& record,
                RunObserver& observer,
-               const TrainingOutcome& outcome) {
+               TrainingOutcome outcome) {
   observer.finish();
   for (const char* name : {"metrics.jsonl", "metrics.csv", "checkpoints/best", "checkpoints/last"})
     if (fs::exists(folder / name)) record.add_output(folder / name);
   TRIPTYCH_LOG(info, "{}", outcome_text(outcome));
+  if (outcome.stop_signal == 0 && experiment.config().trainer.test) {
+    if (const std::string scores = tested(experiment); scores.empty())
+      outcome.stop_signal = stop_requested();
+    else
+      write_file_atomically(folder / "test.json", scores);
+  }
   if (outcome.stop_signal != 0) {
     const int code = stop_exit_code(outcome.stop_signal);
     record.finish(RunStatus::kStopped, code, "stopped by a signal");
@@ -127,6 +150,7 @@ int finish_run(const fs::path& folder,
     return code;
   }
   record.note("weights_sha256", weights_checksum(folder / "checkpoints" / "last"));
+  if (fs::exists(folder / "test.json")) record.add_output(folder / "test.json");
   record.add_output(folder / "report.html");
   record.finish(RunStatus::kDone, 0);
   write_report(folder, outcome, observer);
@@ -178,7 +202,10 @@ int run_training(const CommandLine& command,
     RunObserver observer(folder, resume_step);
     Trainer trainer(experiment, folder, &observer);
     if (resume) TRIPTYCH_LOG(info, "continuing {} at step {}", folder.string(), trainer.resume());
-    return finish_run(folder, record, observer, trainer.run());
+    const double before = processor_seconds();
+    const TrainingOutcome outcome = trainer.run();
+    note_cost(record, outcome, processor_seconds() - before);
+    return finish_run(folder, experiment, record, observer, outcome);
   } catch (const std::exception& error) {
     note_failure(record, error);
     throw;

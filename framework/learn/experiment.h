@@ -73,6 +73,21 @@ struct TrainingStage {
   }
 };
 
+/// Key `study`: the place of a run in a comparison.
+struct StudyConfig {
+  std::string arm;
+  std::string reference = "single";
+
+  void visit(auto& field) {
+    field(
+        "arm",
+        arm,
+        "name of what is compared; runs of one arm have other seeds or train other tasks. A sweep "
+        "whose runs have arms writes comparison.{md,json,html}");
+    field("reference", reference, "arm that the others are compared with");
+  }
+};
+
 /// Key `trainer`.
 struct TrainerConfig {
   std::int64_t max_steps = 1000;
@@ -87,6 +102,7 @@ struct TrainerConfig {
   std::string monitor = "auto";
   std::int64_t overlays = 2;
   std::int64_t insight_every = 0;
+  bool test = false;
   std::vector<std::string> frozen;
   std::vector<TrainingStage> stages;
   Loader::Config loader;
@@ -131,6 +147,11 @@ struct TrainerConfig {
           "and the angles between them; 0 = never",
           config::AtLeast{0});
     field(
+        "test",
+        test,
+        "after the last step score every sample of the split `test` with the last weights, item by "
+        "item, and write test.json");
+    field(
         "frozen",
         frozen,
         "beginnings of the names of parameters that stay as they are, e.g. [sharing., head_bone]");
@@ -159,6 +180,7 @@ struct ExperimentConfig {
   TrainerConfig trainer;
   InferConfig infer;
   std::vector<InitialiseConfig> initialise;
+  StudyConfig study;
 
   void visit(auto& field) {
     field("seed", seed, "seed of every random stream", config::AtLeast{0});
@@ -195,6 +217,7 @@ struct ExperimentConfig {
     field("initialise",
           initialise,
           "earlier runs whose weights the model starts from, each over those before it");
+    field("study", study, "comparison of sharing, weighting or anything else (group `study`)");
   }
 };
 

@@ -14,6 +14,18 @@ const std::vector<config::Node>& transforms_of(const TaskSetup& setup, Phase pha
   return phase == Phase::kTraining ? setup.transforms : setup.validation_transforms;
 }
 
+const char* split_of(Phase phase) {
+  switch (phase) {
+    case Phase::kTraining:
+      return "train";
+    case Phase::kValidation:
+      return "validation";
+    case Phase::kTest:
+      break;
+  }
+  return "test";
+}
+
 /// Adds a task's roles to the group's, or returns false when one is bound otherwise there.
 bool merge_roles(std::vector<RoleBinding>& roles, const std::vector<RoleBinding>& added) {
   std::vector<RoleBinding> merged = roles;
@@ -72,7 +84,7 @@ void complete_source(TaskGroup& group,
                      std::uint64_t seed) {
   Loader::Source& source = group.source;
   SamplingConfig sampling = first.setup.sampling;
-  if (phase == Phase::kValidation) {
+  if (phase != Phase::kTraining) {
     sampling.class_balanced = 0.0;
     sampling.min_foreground = 0.0;
   }
@@ -129,7 +141,7 @@ std::vector<RoleBinding> bound_roles(const ExperimentTask& task) {
 }
 
 bool share_batches(const TaskSetup& a, const TaskSetup& b, Phase phase) {
-  const bool same_items = phase == Phase::kTraining || a.validation_items == b.validation_items;
+  const bool same_items = phase != Phase::kValidation || a.validation_items == b.validation_items;
   return same_items && a.dataset == b.dataset && a.batch_size == b.batch_size &&
          config::write(a.sampling) == config::write(b.sampling) &&
          transforms_of(a, phase) == transforms_of(b, phase);
@@ -137,13 +149,13 @@ bool share_batches(const TaskSetup& a, const TaskSetup& b, Phase phase) {
 
 std::vector<TaskGroup> make_task_groups(const Experiment& experiment, Phase phase) {
   const std::vector<ExperimentTask>& tasks = experiment.tasks();
-  const char* split = phase == Phase::kTraining ? "train" : "validation";
+  const char* split = split_of(phase);
   std::vector<TaskGroup> groups;
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     if (tasks[i].dataset == nullptr)
       experiment.dataset(tasks[i].setup.dataset);  // throws why it could not be opened
     if (tasks[i].dataset->split(split).empty()) {
-      if (phase == Phase::kValidation) continue;
+      if (phase != Phase::kTraining) continue;
       throw data_error(fmt::format("data set '{}' of task '{}' has no sample in its split '{}'",
                                    tasks[i].setup.dataset,
                                    tasks[i].key,

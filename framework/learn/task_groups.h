@@ -21,15 +21,15 @@ struct TaskGroup {
 /// of the head's prediction.
 std::vector<RoleBinding> bound_roles(const ExperimentTask& task);
 
-enum class Phase { kTraining, kValidation };
+enum class Phase { kTraining, kValidation, kTest };
 
 /// True when two tasks draw the same items in the same batches, so that they can be in one group.
 bool share_batches(const TaskSetup& a, const TaskSetup& b, Phase phase);
 
-/// Groups of a phase. Training uses the split "train" and the configured sampling; validation the
-/// split "validation", its own transforms, and neither class balancing nor a smallest foreground.
-/// Tasks whose split is empty are left out of validation; an empty training split is a data_error.
-/// A task that reads from one of another group is a ConfigError.
+/// Groups of a phase. Training uses the split "train" and the configured sampling; validation and
+/// test use the splits of their names, the validation's transforms, and neither class balancing nor
+/// a smallest foreground. Tasks whose split is empty are left out of them; an empty training split
+/// is a data_error. A task that reads from one of another group is a ConfigError.
 std::vector<TaskGroup> make_task_groups(const Experiment& experiment, Phase phase);
 
 /// Item numbers of `group` in the order of Sampler::all_items(limit), cut into batches of at most

@@ -4,28 +4,13 @@
 #include "framework/core/nn.h"
 #include "framework/core/stop.h"
 #include "framework/learn/batch_padding.h"
+#include "framework/learn/evaluation_mode.h"
 #include "framework/learn/task_outputs.h"
 
 #include <algorithm>
 
 namespace triptych {
 namespace {
-
-/// Evaluation mode while it lives.
-class EvaluationMode {
- public:
-  explicit EvaluationMode(torch::nn::Module& module)
-      : module_(module), was_training_(module.is_training()) {
-    module_.eval();
-  }
-  ~EvaluationMode() { module_.train(was_training_); }
-  EvaluationMode(const EvaluationMode&) = delete;
-  EvaluationMode& operator=(const EvaluationMode&) = delete;
-
- private:
-  torch::nn::Module& module_;
-  bool was_training_;
-};
 
 /// `count` of `items`, each in the middle of its share of the list: the first slices of a volume
 /// show nothing.

@@ -19,6 +19,9 @@ struct Machine {
 
 Machine this_machine();
 
+/// Time that all threads of this process spent on processors so far, in seconds.
+double processor_seconds();
+
 /// The largest resident memory of this process so far, in bytes.
 std::uint64_t peak_memory_bytes();
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tasks `registration` and `contrastive`, their heads and metrics.
 #include "framework/core/nn.h"
-#include "framework/learn/registration_metrics.h"
+#include "framework/learn/registration_errors.h"
 #include "framework/model/head.h"
 
 #include "tests/learn/synthetic_experiment.h"

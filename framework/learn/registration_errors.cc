@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "framework/learn/registration_metrics.h"
+#include "framework/learn/registration_errors.h"
 
 #include "framework/core/error.h"
 #include "framework/core/shape.h"

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/app/study_report.h"
+
+#include "framework/core/error.h"
+#include "framework/core/file.h"
+#include "framework/core/log.h"
+#include "framework/learn/experiment.h"
+#include "framework/report/arm_comparison.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+namespace triptych::app {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kTrivial =
+    "trivial/";  ///< metrics of no prediction at all say nothing of an arm
+
+TaskScores read_scores(const nlohmann::json& task) {
+  TaskScores scores;
+  scores.main_metric = task.at("main_metric").get<std::string>();
+  for (const auto& [metric, direction] : task.at("directions").items()) {
+    if (!metric.starts_with(kTrivial)) scores.lower_is_better[metric] = direction == "lower";
+  }
+  for (const auto& [sample, values] : task.at("samples").items()) {
+    for (const auto& [metric, value] : values.items()) {
+      if (value.is_number()) scores.samples[sample][metric] = value.get<double>();
+    }
+  }
+  return scores;
+}
+
+double noted(const nlohmann::json& record, const char* key) {
+  const auto notes = record.find("notes");
+  if (notes == record.end() || !notes->contains(key))
+    return std::numeric_limits<double>::quiet_NaN();
+  return std::strtod(notes->at(key).get<std::string>().c_str(), nullptr);
+}
+
+ArmRun read_run(const StudyJob& job, const std::string& arm) {
+  ArmRun run;
+  run.arm = arm;
+  run.seed = job.resolved.int_or("seed", 0);
+  const fs::path file = job.folder / "test.json";
+  try {
+    const nlohmann::json tested = nlohmann::json::parse(read_file(file));
+    for (const auto& [task, scores] : tested.at("tasks").items())
+      run.tasks[task] = read_scores(scores);
+    const nlohmann::json record = nlohmann::json::parse(read_file(job.folder / "run.json"));
+    run.processor_seconds_per_step = noted(record, "processor_seconds_per_step");
+    run.peak_memory_bytes = record.value("peak_memory_bytes", run.peak_memory_bytes);
+  } catch (const nlohmann::json::exception& error) {
+    throw data_error(
+        fmt::format("{}: expected the scores of a test, got: {}", file.string(), error.what()),
+        "remove the job's folder and sweep again");
+  }
+  return run;
+}
+
+}  // namespace
+
+void write_study_report(const fs::path& folder, const std::vector<StudyJob>& jobs) {
+  std::vector<ArmRun> runs;
+  std::string reference;
+  bool any = false;
+  for (const StudyJob& job : jobs) {
+    const std::string arm = job.resolved.string_or("study.arm", "");
+    if (arm.empty()) continue;
+    any = true;
+    if (reference.empty())
+      reference = job.resolved.string_or("study.reference", StudyConfig{}.reference);
+    if (fs::exists(job.folder / "test.json")) runs.push_back(read_run(job, arm));
+  }
+  if (!any) return;
+  if (runs.empty()) {
+    TRIPTYCH_LOG(warning, "no job has a test.json to compare; set trainer.test=true");
+    return;
+  }
+  const ArmComparison comparison(std::move(runs), reference);
+  const Table summary = comparison.summary(), differences = comparison.differences(),
+              all = comparison.all_metrics();
+  write_file_atomically(folder / "comparison.md",
+                        summary.markdown() + "\n" + differences.markdown() + "\n" + all.markdown());
+  write_file_atomically(
+      folder / "comparison.json",
+      fmt::format(
+          "{{\"reference\": {},\n\"summary\": {},\n\"differences\": {},\n\"metrics\": {}}}\n",
+          nlohmann::json(reference).dump(),
+          summary.json(),
+          differences.json(),
+          all.json()));
+  comparison.report(folder.filename().string()).write(folder / "comparison.html");
+  std::printf("%s\n%s\n", summary.text().c_str(), (folder / "comparison.html").c_str());
+}
+
+}  // namespace triptych::app

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "framework/report/arm_comparison.h"
+
+#include <cmath>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace triptych {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+/// Samples s0, s1, ... with the values of one metric.
+TaskScores scores_of(const std::string& metric, bool lower, const std::vector<double>& values) {
+  TaskScores scores;
+  scores.main_metric = metric;
+  scores.lower_is_better[metric] = lower;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    scores.samples["s" + std::to_string(i)][metric] = values[i];
+  return scores;
+}
+
+ArmRun run_of(const std::string& arm, std::int64_t seed, std::map<std::string, TaskScores> tasks) {
+  ArmRun run;
+  run.arm = arm;
+  run.seed = seed;
+  run.tasks = std::move(tasks);
+  run.processor_seconds_per_step = 1.0;
+  run.peak_memory_bytes = arm == "joint" ? 300.0 : 200.0;
+  return run;
+}
+
+/// Single runs of two tasks against joint ones: `iou` rises by 0.1 everywhere, `error` by 0.02 or
+/// falls by it.
+ArmComparison two_arms() {
+  std::vector<ArmRun> runs;
+  for (const std::int64_t seed : {0, 1, 2}) {
+    const double shift = 0.01 * static_cast<double>(seed);
+    runs.push_back(
+        run_of("joint",
+               seed,
+               {{"bone", scores_of("iou", false, {0.6 + shift, 0.7 + shift, 0.8 + shift})},
+                {"pair", scores_of("error", true, {0.22, 0.18, 0.20})}}));
+    runs.push_back(
+        run_of("single",
+               seed,
+               {{"bone", scores_of("iou", false, {0.5 + shift, 0.6 + shift, 0.7 + shift})}}));
+    runs.push_back(run_of("single", seed, {{"pair", scores_of("error", true, {0.2, 0.2, 0.2})}}));
+  }
+  return {std::move(runs), "single"};
+}
+
+TEST(ArmComparison, MeansAreOverSeedsWithTheirStandardError) {
+  const ArmComparison comparison = two_arms();
+  EXPECT_THAT(comparison.arms(), ElementsAre("single", "joint"));
+  const SeedMean mean = comparison.mean("joint", "bone", "iou");
+  EXPECT_EQ(mean.seeds, 3);
+  EXPECT_NEAR(mean.mean, 0.71, 1e-12);
+  EXPECT_NEAR(mean.standard_error, 0.01 / std::sqrt(3.0), 1e-12);
+  EXPECT_EQ(comparison.mean("joint", "bone", "nothing").seeds, 0);
+}
+
+TEST(ArmComparison, OnlyWhatHoldsInEveryDrawIsSignificant) {
+  const ArmComparison comparison = two_arms();
+  const PairedDifference gain = comparison.difference("joint", "bone", "iou");
+  EXPECT_NEAR(gain.mean, 0.1, 1e-12);
+  EXPECT_NEAR(gain.low, 0.1, 1e-12);
+  EXPECT_NEAR(gain.high, 0.1, 1e-12);
+  EXPECT_TRUE(gain.significant());
+  const PairedDifference none = comparison.difference("joint", "pair", "error");
+  EXPECT_NEAR(none.mean, 0.0, 1e-12);
+  EXPECT_NEAR(none.low, -0.02, 1e-9) << "all three draws may be the best sample";
+  EXPECT_FALSE(none.significant());
+}
+
+TEST(ArmComparison, RelativeGainAveragesTheTasksWithTheirSign) {
+  const std::vector<ArmRun> runs = {
+      run_of("single",
+             0,
+             {{"bone", scores_of("iou", false, {0.5})}, {"pair", scores_of("error", true, {0.2})}}),
+      run_of(
+          "joint",
+          0,
+          {{"bone", scores_of("iou", false, {0.6})}, {"pair", scores_of("error", true, {0.3})}})};
+  const ArmComparison comparison(runs, "single");
+  EXPECT_NEAR(comparison.relative_gain("joint").mean, 100.0 * (0.2 - 0.5) / 2.0, 1e-9);
+  EXPECT_FALSE(comparison.difference("joint", "bone", "iou").significant())
+      << "one seed shows nothing";
+}
+
+TEST(ArmComparison, SummaryMarksGainsAndSumsTheCostOfSingleRuns) {
+  const std::string text = two_arms().summary().markdown();
+  EXPECT_THAT(text, HasSubstr("0.7100 ± 0.0058 (+)"));
+  EXPECT_THAT(text, HasSubstr("| 0.50 | 1.50 |"))
+      << "one step for both tasks; three halves of the memory\n"
+      << text;
+}
+
+TEST(ArmComparison, AMissingReferenceLeavesTheMeans) {
+  const ArmComparison comparison(
+      {run_of("joint", 0, {{"bone", scores_of("iou", false, {0.5, NAN})}})}, "single");
+  EXPECT_NEAR(comparison.mean("joint", "bone", "iou").mean, 0.5, 1e-12);
+  EXPECT_EQ(comparison.difference("joint", "bone", "iou").seeds, 0);
+  EXPECT_THAT(comparison.summary().markdown(), HasSubstr("0.5000"));
+  EXPECT_THAT(comparison.report("study").html(), HasSubstr("<svg"));
+}
+
+}  // namespace
+}  // namespace triptych
