@@ -6,9 +6,11 @@
 #include "framework/core/log.h"
 #include "framework/learn/experiment.h"
 #include "framework/report/arm_comparison.h"
+#include "framework/report/task_affinity.h"
 
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -61,6 +63,46 @@ ArmRun read_run(const StudyJob& job, const std::string& arm) {
   return run;
 }
 
+/// What is said of pairs of tasks; empty where the arms are no pairs.
+std::string affinity_text(const std::optional<TaskAffinity>& affinity) {
+  if (!affinity) return "";
+  return fmt::format(
+      "{}\nRecommended groups: {}\n", affinity_table(*affinity).markdown(), groups_text(*affinity));
+}
+
+void write_comparison(const fs::path& folder, const ArmComparison& comparison) {
+  const Table summary = comparison.summary(), differences = comparison.differences(),
+              all = comparison.all_metrics();
+  const std::optional<TaskAffinity> affinity = task_affinity(comparison);
+  write_file_atomically(folder / "comparison.md",
+                        fmt::format("{}\n{}\n{}\n{}",
+                                    summary.markdown(),
+                                    affinity_text(affinity),
+                                    differences.markdown(),
+                                    all.markdown()));
+  write_file_atomically(
+      folder / "comparison.json",
+      fmt::format(
+          "{{\"summary\": {},\n\"affinity\": {},\n\"differences\": {},\n\"metrics\": {}}}\n",
+          summary.json(),
+          affinity ? affinity_table(*affinity).json() : "null",
+          differences.json(),
+          all.json()));
+  HtmlReport page = comparison.report(folder.filename().string());
+  if (affinity) {
+    page.add_section("Affinity");
+    page.add_table(affinity_table(*affinity),
+                   "Change of the row's main metric when it trains with the column's task. "
+                   "Recommended groups: " +
+                       groups_text(*affinity));
+  }
+  page.write(folder / "comparison.html");
+  std::printf("%s\n%s%s\n",
+              summary.text().c_str(),
+              affinity ? ("Recommended groups: " + groups_text(*affinity) + "\n").c_str() : "",
+              (folder / "comparison.html").c_str());
+}
+
 }  // namespace
 
 void write_study_report(const fs::path& folder, const std::vector<StudyJob>& jobs) {
@@ -80,21 +122,7 @@ void write_study_report(const fs::path& folder, const std::vector<StudyJob>& job
     TRIPTYCH_LOG(warning, "no job has a test.json to compare; set trainer.test=true");
     return;
   }
-  const ArmComparison comparison(std::move(runs), reference);
-  const Table summary = comparison.summary(), differences = comparison.differences(),
-              all = comparison.all_metrics();
-  write_file_atomically(folder / "comparison.md",
-                        summary.markdown() + "\n" + differences.markdown() + "\n" + all.markdown());
-  write_file_atomically(
-      folder / "comparison.json",
-      fmt::format(
-          "{{\"reference\": {},\n\"summary\": {},\n\"differences\": {},\n\"metrics\": {}}}\n",
-          nlohmann::json(reference).dump(),
-          summary.json(),
-          differences.json(),
-          all.json()));
-  comparison.report(folder.filename().string()).write(folder / "comparison.html");
-  std::printf("%s\n%s\n", summary.text().c_str(), (folder / "comparison.html").c_str());
+  write_comparison(folder, ArmComparison(std::move(runs), reference));
 }
 
 }  // namespace triptych::app

@@ -146,6 +146,33 @@ Node resolve_hydra(const Composition& composition, std::string_view path) {
   return resolve_at(composition, fmt::format("hydra.{}", path));
 }
 
+/// The words that the recipe itself sweeps, `hydra.sweeper.params`, as Hydra's basic sweeper reads
+/// them.
+std::vector<Override> configured_sweep(const Composition& master) {
+  const Node* params = master.hydra.find("sweeper.params");
+  if (params == nullptr || params->is_null()) return {};
+  if (!params->is_map()) {
+    throw ConfigError(
+        "schema",
+        fmt::format("{}: hydra.sweeper.params expects a map of keys to swept values, got {}",
+                    params->mark().text(),
+                    params->brief()));
+  }
+  std::vector<std::string> words;
+  for (const auto& [key, values] : params->as_map()) {
+    if (!values.is_scalar()) {
+      throw ConfigError(
+          "schema",
+          fmt::format("{}: hydra.sweeper.params.{} expects a text such as '1,2,3', got {}",
+                      values.mark().text(),
+                      key.text(),
+                      values.brief()));
+    }
+    words.push_back(key.text() + "=" + python_text(values));
+  }
+  return parse_overrides(words, {});
+}
+
 SweepPlan compose_sweep(const ComposeRequest& request) {
   ComposeRequest master = request;
   master.multirun = true;
@@ -154,7 +181,7 @@ SweepPlan compose_sweep(const ComposeRequest& request) {
   SweepPlan plan{compose_with(repository, master), {}};
   plan.master.hydra.set_path("mode", Node("MULTIRUN"));
   std::vector<std::string> hydra_words;
-  std::vector<Override> task_words;
+  std::vector<Override> task_words = configured_sweep(plan.master);
   for (const Override& override_word : plan.master.overrides) {
     if (!override_word.concerns_hydra()) {
       task_words.push_back(override_word);

@@ -17,6 +17,8 @@ run:
 sweep:
   dir: multirun/${now:%Y-%m-%d}/${now:%H-%M-%S}
   subdir: ${hydra.job.num}
+sweeper:
+  params: null
 output_subdir: .hydra
 overrides:
   hydra: []

@@ -203,20 +203,40 @@ PairedDifference ArmComparison::difference(const std::string& arm,
   return bootstrap(differences);
 }
 
+double ArmComparison::gain_of_seed(const std::string& arm,
+                                   const std::string& task,
+                                   std::int64_t seed) const {
+  const std::string& metric = main_metric(task);
+  const double own = seed_mean(arm, task, metric, seed);
+  const double other = seed_mean(reference_, task, metric, seed);
+  const double sign = lower_is_better(task, metric) ? -1.0 : 1.0;
+  return 100.0 * sign * (own - other) / std::abs(other);
+}
+
+SeedMean ArmComparison::relative_gain(const std::string& arm, const std::string& task) const {
+  std::vector<double> gains;
+  for (const std::int64_t seed : seeds_of(arm)) gains.push_back(gain_of_seed(arm, task, seed));
+  return mean_over_seeds(gains);
+}
+
 SeedMean ArmComparison::relative_gain(const std::string& arm) const {
   std::vector<double> gains;
   for (const std::int64_t seed : seeds_of(arm)) {
     double sum = 0.0;
-    for (const std::string& task : tasks_) {
-      const std::string& metric = main_metric(task);
-      const double own = seed_mean(arm, task, metric, seed),
-                   other = seed_mean(reference_, task, metric, seed);
-      const double sign = lower_is_better(task, metric) ? -1.0 : 1.0;
-      sum += 100.0 * sign * (own - other) / std::abs(other);
-    }
+    for (const std::string& task : tasks_) sum += gain_of_seed(arm, task, seed);
     gains.push_back(sum / static_cast<double>(tasks_.size()));
   }
   return mean_over_seeds(gains);
+}
+
+std::optional<std::string> ArmComparison::arm_of(std::vector<std::string> tasks) const {
+  std::sort(tasks.begin(), tasks.end());
+  for (const ArmRun& run : runs_) {
+    std::vector<std::string> own;
+    for (const auto& [task, scores] : run.tasks) own.push_back(task);
+    if (run.arm != reference_ && own == tasks) return run.arm;
+  }
+  return std::nullopt;
 }
 
 double ArmComparison::cost(const std::string& arm, double ArmRun::*value, bool sum) const {

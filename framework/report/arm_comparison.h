@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,10 @@ class ArmComparison {
   /// Mean over tasks of the relative change of their main metrics against the reference, in
   /// percent, positive = better (Maninis et al. 2019, eq. 4), by seed.
   SeedMean relative_gain(const std::string& arm) const;
+  /// The same for one task.
+  SeedMean relative_gain(const std::string& arm, const std::string& task) const;
+  /// The arm, beside the reference, whose runs have exactly these tasks.
+  std::optional<std::string> arm_of(std::vector<std::string> tasks) const;
 
   /// A row an arm: main metrics as "mean +- standard error", significant differences marked, the
   /// relative gain, and processor time a step and memory as multiples of the reference's.
@@ -90,6 +95,8 @@ class ArmComparison {
                    const std::string& task,
                    const std::string& metric,
                    std::int64_t seed) const;
+  /// Relative change against the reference in percent, positive = better.
+  double gain_of_seed(const std::string& arm, const std::string& task, std::int64_t seed) const;
   /// Mean over seeds of `value` summed over the runs of a seed.
   double cost(const std::string& arm, double ArmRun::*value, bool sum) const;
   std::string svg(const std::string& task) const;

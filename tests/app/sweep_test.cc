@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <fstream>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -50,6 +51,29 @@ TEST(Sweep, RunsEveryCombinationAndTabulatesIt) {
   const auto other = run_program(tiny_sweep({"seed=3,4", "optimizer.lr=1e-3,1e-2"}), folder);
   EXPECT_EQ(other.code, 2);
   EXPECT_THAT(other.err, HasSubstr("job of other words, expected seed=3, got seed=1"));
+}
+
+TEST(Sweep, ComparesTheArmsOfAStudy) {
+  const fs::path folder = fresh_folder("sweep_study");
+  const auto finished = run_program(
+      tiny_sweep(
+          {"+study.arm=single,wide", "seed=1,2", "trainer.test=true", "trainer.max_steps=2"}),
+      folder);
+  ASSERT_EQ(finished.code, 0) << finished.err;
+  EXPECT_THAT(finished.out, HasSubstr("Delta_m"));
+  const std::string table = read_file(folder / "sweep/comparison.md");
+  EXPECT_THAT(table, HasSubstr("implant/iou/mean"));
+  EXPECT_THAT(table, HasSubstr("| wide | 2 |"));
+  EXPECT_TRUE(fs::exists(folder / "sweep/comparison.html"));
+  EXPECT_THAT(read_file(folder / "sweep/0/test.json"), HasSubstr("\"main_metric\": \"iou/mean\""));
+
+  std::ofstream(folder / "sweep/1/test.json") << "{}";
+  const auto broken = run_program(
+      tiny_sweep(
+          {"+study.arm=single,wide", "seed=1,2", "trainer.test=true", "trainer.max_steps=2"}),
+      folder);
+  EXPECT_EQ(broken.code, 1);
+  EXPECT_THAT(broken.err, HasSubstr("1/test.json: expected the scores of a test"));
 }
 
 TEST(Sweep, GoesOnWhenAJobFailsAndSaysSo) {

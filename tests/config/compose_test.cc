@@ -116,6 +116,34 @@ TEST_F(Compose, NumbersTheJobsOfASweep) {
             "MULTIRUN");
 }
 
+TEST_F(Compose, SweepsWhatTheRecipeNames) {
+  write("experiment/study.yaml",
+        "# @package _global_\nhydra:\n  sweeper:\n    params:\n      seed: 0,1\n      optimizer: "
+        "adam,sgd\n");
+  const auto words_of = [&](std::vector<std::string> words) {
+    std::vector<std::string> jobs;
+    for (const SweepJob& job : compose_sweep(request(std::move(words))).jobs) {
+      std::string text;
+      for (const std::string& word : job.overrides) text += word + " ";
+      jobs.push_back(text);
+    }
+    return jobs;
+  };
+  EXPECT_THAT(words_of({"experiment=study"}),
+              ::testing::ElementsAre("seed=0 optimizer=adam experiment=study ",
+                                     "seed=0 optimizer=sgd experiment=study ",
+                                     "seed=1 optimizer=adam experiment=study ",
+                                     "seed=1 optimizer=sgd experiment=study "));
+  EXPECT_THAT(words_of({"experiment=study", "seed=7", "optimizer=sgd"}),
+              ::testing::ElementsAre("seed=7 optimizer=sgd experiment=study "))
+      << "words of the command line win";
+  EXPECT_EQ(compose(request({"experiment=study"})).config.at("seed").as_int(), 0)
+      << "a single run sweeps nothing";
+  write("experiment/study.yaml",
+        "# @package _global_\nhydra: {sweeper: {params: {seed: [0, 1]}}}\n");
+  EXPECT_THROW(compose_sweep(request({"experiment=study"})), ConfigError);
+}
+
 TEST_F(Compose, TellsTheJobsOfOneSweepFromThoseOfAnother) {
   SweepPlan plan = compose_sweep(request({"optimizer=adam,sgd", "seed=1"}));
   const fs::path folder = folder_ / "job";

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/report/arm_comparison.h"
 
+#include "framework/report/task_affinity.h"
+
 #include <cmath>
 
 #include <gmock/gmock.h>
@@ -105,6 +107,40 @@ TEST(ArmComparison, AMissingReferenceLeavesTheMeans) {
   EXPECT_EQ(comparison.difference("joint", "bone", "iou").seeds, 0);
   EXPECT_THAT(comparison.summary().markdown(), HasSubstr("0.5000"));
   EXPECT_THAT(comparison.report("study").html(), HasSubstr("<svg"));
+}
+
+/// Three tasks alone and in pairs, one sample each; the numbers are what a pair adds to 1.
+std::vector<ArmRun> pairs_of(double ab, double ba, double ac, double ca, double bc, double cb) {
+  const auto task = [](double gain) { return scores_of("iou", false, {1.0 + gain}); };
+  return {run_of("single", 0, {{"a", task(0.0)}}),
+          run_of("single", 0, {{"b", task(0.0)}}),
+          run_of("single", 0, {{"c", task(0.0)}}),
+          run_of("a + b", 0, {{"a", task(ab)}, {"b", task(ba)}}),
+          run_of("a + c", 0, {{"a", task(ac)}, {"c", task(ca)}}),
+          run_of("b + c", 0, {{"b", task(bc)}, {"c", task(cb)}})};
+}
+
+TEST(TaskAffinity, GroupsTasksThatHelpEachOther) {
+  const auto groups = [](const std::vector<ArmRun>& runs) {
+    return groups_text(*task_affinity(ArmComparison(runs, "single")));
+  };
+  EXPECT_EQ(groups(pairs_of(0.1, 0.1, -0.2, -0.1, -0.1, 0.0)), "{a, b}, {c}");
+  EXPECT_EQ(groups(pairs_of(-0.1, 0.05, -0.2, -0.1, -0.1, 0.0)), "{a}, {b}, {c}");
+  EXPECT_EQ(groups(pairs_of(0.1, 0.1, 0.1, 0.1, 0.1, 0.1)), "{a, b, c}");
+}
+
+TEST(TaskAffinity, GainsArePercentOfTrainingAlone) {
+  const auto affinity =
+      task_affinity(ArmComparison(pairs_of(0.1, 0.2, 0.3, 0.4, 0.5, 0.6), "single"));
+  ASSERT_TRUE(affinity.has_value());
+  EXPECT_NEAR(affinity->gain[0][1], 10.0, 1e-9);
+  EXPECT_NEAR(affinity->gain[2][1], 60.0, 1e-9);
+}
+
+TEST(TaskAffinity, NeedsEveryPair) {
+  std::vector<ArmRun> runs = pairs_of(0.1, 0.1, 0.1, 0.1, 0.1, 0.1);
+  runs.pop_back();
+  EXPECT_FALSE(task_affinity(ArmComparison(runs, "single")).has_value());
 }
 
 }  // namespace
