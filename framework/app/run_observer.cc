@@ -2,6 +2,7 @@
 #include "framework/app/run_observer.h"
 
 #include "framework/app/class_legend.h"
+#include "framework/app/mixing_charts.h"
 #include "framework/core/file.h"
 #include "framework/report/line_chart.h"
 #include "framework/report/plane_row.h"
@@ -174,6 +175,9 @@ void RunObserver::draw_curves() {
     const auto& [steps, values] = curves_.at("monitor");
     metrics.series.push_back({.name = "monitor", .x = steps, .y = values});
   }
+  std::map<std::string, double> latest;
+  for (const auto& [tag, points] : curves_) latest[tag] = points.second.back();
+  charts_ = mixing_charts(latest);
   charts_["curves.svg"] = svg_of(losses);
   if (!metrics.series.empty()) charts_["metrics.svg"] = svg_of(metrics);
   for (const auto& [name, svg] : charts_) write_file_atomically(folder_ / name, svg);

@@ -34,11 +34,47 @@ double widest(const std::vector<std::string>& names) {
   return width;
 }
 
-void draw_cell(SvgCanvas& canvas,
-               const MatrixChart& chart,
-               std::size_t row,
-               std::size_t column,
-               SvgPoint corner) {
+void draw_box(SvgCanvas& canvas,
+              SvgPoint corner,
+              double fraction,
+              const std::string& text,
+              const std::string& tooltip) {
+  const Rgb colour = colour_of(ColourMap::kViridis, fraction);
+  canvas.rectangle(
+      {corner.x + 1, corner.y + 1}, kCellWidth - 2, kCellHeight - 2, hex(colour), tooltip);
+  canvas.text({corner.x + kCellWidth / 2, corner.y + kCellHeight / 2 + 4},
+              text,
+              Anchor::kMiddle,
+              0,
+              hex(readable_on(colour)));
+}
+
+void draw_value(SvgCanvas& canvas,
+                const MatrixChart& chart,
+                std::size_t row,
+                std::size_t column,
+                SvgPoint corner) {
+  double largest = 0;
+  for (const double value : chart.values) largest = std::max(largest, std::abs(value));
+  const double value = chart.values[row * chart.column_names.size() + column];
+  if (!std::isfinite(value)) return;
+  draw_box(canvas,
+           corner,
+           largest > 0 ? std::abs(value) / largest : 0.0,
+           fmt::format("{:.2f}", value),
+           fmt::format("{} {}, {} {}: {:.6g}",
+                       chart.row_label,
+                       chart.row_names[row],
+                       chart.column_label,
+                       chart.column_names[column],
+                       value));
+}
+
+void draw_share(SvgCanvas& canvas,
+                const MatrixChart& chart,
+                std::size_t row,
+                std::size_t column,
+                SvgPoint corner) {
   const auto begin =
       chart.values.begin() + static_cast<std::ptrdiff_t>(row * chart.column_names.size());
   double total = 0;
@@ -47,22 +83,18 @@ void draw_cell(SvgCanvas& canvas,
   if (!(total > 0)) return;
   const double count = begin[static_cast<std::ptrdiff_t>(column)];
   const double share = count / total;
-  const Rgb colour = colour_of(ColourMap::kViridis, colour_fraction(share, chart.log_colour));
-  const std::string tooltip = fmt::format("{} {}, {} {}: {:.10g} of {:.10g} ({} %)",
-                                          chart.row_label,
-                                          chart.row_names[row],
-                                          chart.column_label,
-                                          chart.column_names[column],
-                                          count,
-                                          total,
-                                          percent(share));
-  canvas.rectangle(
-      {corner.x + 1, corner.y + 1}, kCellWidth - 2, kCellHeight - 2, hex(colour), tooltip);
-  canvas.text({corner.x + kCellWidth / 2, corner.y + kCellHeight / 2 + 4},
-              percent(share),
-              Anchor::kMiddle,
-              0,
-              hex(readable_on(colour)));
+  draw_box(canvas,
+           corner,
+           colour_fraction(share, chart.log_colour),
+           percent(share),
+           fmt::format("{} {}, {} {}: {:.10g} of {:.10g} ({} %)",
+                       chart.row_label,
+                       chart.row_names[row],
+                       chart.column_label,
+                       chart.column_names[column],
+                       count,
+                       total,
+                       percent(share)));
 }
 
 }  // namespace
@@ -76,8 +108,9 @@ std::string svg_of(const MatrixChart& chart) {
   const PlotArea area{
       kMargin + 26 + widest(chart.row_names), top, columns * kCellWidth, rows * kCellHeight};
   const double names_height = category_axis_height(kCellWidth, chart.column_names);
-  const std::string note =
-      chart.log_colour ? "% of the row, colour on a log scale" : "% of the row";
+  const std::string note = !chart.shares      ? "colour by size"
+                           : chart.log_colour ? "% of the row, colour on a log scale"
+                                              : "% of the row";
   const double width = std::max({area.right() + kMargin,
                                  2 * kMargin + estimated_text_width(note),
                                  2 * kMargin + estimated_text_width(chart.title)});
@@ -88,8 +121,8 @@ std::string svg_of(const MatrixChart& chart) {
     const double y = area.top + static_cast<double>(row) * kCellHeight;
     canvas.text({area.left - 8, y + kCellHeight / 2 + 4}, chart.row_names[row], Anchor::kEnd);
     for (std::size_t column = 0; column < chart.column_names.size(); ++column) {
-      draw_cell(
-          canvas, chart, row, column, {area.left + static_cast<double>(column) * kCellWidth, y});
+      const SvgPoint corner{area.left + static_cast<double>(column) * kCellWidth, y};
+      (chart.shares ? draw_share : draw_value)(canvas, chart, row, column, corner);
     }
   }
   draw_category_axis(canvas, area, chart.column_names);

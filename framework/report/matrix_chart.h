@@ -6,20 +6,21 @@
 
 namespace triptych {
 
-/// A heat map of counts, made for confusion matrices: rows are the reference, columns the
-/// prediction.
+/// A heat map: of counts, made for confusion matrices whose rows are the reference and columns the
+/// prediction, or of plain values.
 struct MatrixChart {
   std::string title = {};
   std::string row_label = "reference";
   std::string column_label = "prediction";
   std::vector<std::string> row_names = {};
   std::vector<std::string> column_names = {};
-  std::vector<double> values = {};  ///< row by row, not negative
+  std::vector<double> values = {};  ///< row by row; shares need what is not negative
+  bool shares = true;      ///< cells show shares of their row; false: the values, coloured by size
   bool log_colour = true;  ///< colour by the logarithm, so that errors of a percent are seen
 };
 
-/// Cells show the share of their row in percent, tooltips the count. A row without counts stays
-/// empty.
+/// Shares are in percent, with the count as tooltip; a row without counts stays empty. Values have
+/// two decimals and the colour of their size beside the largest one.
 std::string svg_of(const MatrixChart& chart);
 
 }  // namespace triptych

@@ -164,6 +164,18 @@ TEST(MatrixChart, ShowsSharesOfTheRowAndCountsAsTooltips) {
   EXPECT_THAT(svg, HasSubstr("&lt;0.01"));
 }
 
+TEST(MatrixChart, ShowsPlainValuesWhereAsked) {
+  MatrixChart chart{
+      .title = "encoder_0", .row_label = "receives", .column_label = "gives", .shares = false};
+  chart.row_names = chart.column_names = {"bone", "pair"};
+  chart.values = {0.9, -0.05, NAN, 0.95};
+  const std::string svg = svg_of(chart);
+  EXPECT_EQ(complaint_of_xmllint(svg), "");
+  EXPECT_THAT(svg, HasSubstr(">-0.05</text>"));
+  EXPECT_THAT(svg, HasSubstr("receives bone, gives bone: 0.9"));
+  EXPECT_THAT(svg, ::testing::Not(HasSubstr("nan")));
+}
+
 TEST(XmlEscape, RemovesWhatXmlForbids) {
   EXPECT_EQ(xml_escape("<a b='c'>&</a>"), "&lt;a b=&#39;c&#39;&gt;&amp;&lt;/a&gt;");
   EXPECT_EQ(xml_escape("tab\tkept"), "tab\tkept");
