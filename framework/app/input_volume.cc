@@ -63,14 +63,20 @@ std::int64_t slices_at_once(const VolumeHeader& header, std::int64_t memory) {
   return std::max(kSlabSlices, memory / 4 / slice_bytes);
 }
 
-HarmoniseConfig harmonise_of(const config::Node& resolved, const std::string& dataset) {
-  HarmoniseConfig none;
-  none.mode = "none";
+std::optional<HarmoniseConfig> stored_harmonise(const config::Node& resolved,
+                                                const std::string& dataset) {
   std::string path = "datasets." + dataset;
   while (resolved.find(path + ".of") != nullptr) path += ".of";  // pairs of the samples of another
   path += ".harmonise";
   const config::Node* node = resolved.find(path);
-  return node == nullptr || node->is_null() ? none : config::read<HarmoniseConfig>(*node, path);
+  if (node == nullptr || node->is_null()) return {};
+  return config::read<HarmoniseConfig>(*node, path);
+}
+
+HarmoniseConfig harmonise_of(const config::Node& resolved, const std::string& dataset) {
+  HarmoniseConfig none;
+  none.mode = "none";
+  return stored_harmonise(resolved, dataset).value_or(none);
 }
 
 InputVolume read_input(const std::string& location,

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace triptych::app {
@@ -34,7 +35,10 @@ InputVolume read_input(const std::string& location,
 /// start for every slab, so slabs of it take a quarter of the memory.
 std::int64_t slices_at_once(const VolumeHeader& header, std::int64_t memory);
 
-/// The `harmonise` of a run's data set, or one that changes nothing when it has none.
+/// The `harmonise` of a run's data set, where it has one.
+std::optional<HarmoniseConfig> stored_harmonise(const config::Node& resolved,
+                                                const std::string& dataset);
+/// The same, or one that changes nothing.
 HarmoniseConfig harmonise_of(const config::Node& resolved, const std::string& dataset);
 
 }  // namespace triptych::app

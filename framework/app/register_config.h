@@ -28,6 +28,11 @@ struct RegisterKeys {
   std::string output;
   std::string start_from = "images";
   std::string initial;
+  std::string reference;
+  std::string run;
+  std::string task;
+  std::string checkpoint = "best";
+  std::string features = "auto";
   std::vector<double> spacing;
   std::string interpolation = "linear";
   std::optional<double> fill;
@@ -52,6 +57,20 @@ struct RegisterKeys {
           "the centres of labels of both images",
           config::OneOf{"images", "landmarks", "labels"});
     field("initial", initial, "transform file to start from in place of a first alignment");
+    field("reference",
+          reference,
+          "transform file that is known to be right; the scores say how far it is");
+    field("run",
+          run,
+          "run directory of a training whose head descriptor, registration_svf or "
+          "registration_convex helps the deformation");
+    field("task", task, "task of the run; may be left out when only one has such a head");
+    field("checkpoint", checkpoint, "which weights of the run", config::OneOf{"best", "last"});
+    field("features",
+          features,
+          "what the deformation compares: MIND-SSC, the run's descriptors, or both; auto = both "
+          "with a run that has descriptors, else mind",
+          config::OneOf{"auto", "mind", "learned", "both"});
     field("spacing", spacing, "voxel size in mm [x, y, z] for files that state none");
     field("interpolation",
           interpolation,

@@ -4,6 +4,7 @@
 #include "framework/core/error.h"
 #include "framework/core/log.h"
 #include "framework/core/suggest.h"
+#include "framework/image/transform_io.h"
 #include "framework/ops/convex_search.h"
 #include "framework/registration/working_resolution.h"
 
@@ -17,6 +18,8 @@ namespace {
 /// Bytes that the alignment needs for a voxel of the working grid: features of both images, costs
 /// and optimiser state.
 constexpr std::int64_t kBytesPerWorkingVoxel = 400;
+/// The same beside it for the descriptors of a run.
+constexpr std::int64_t kBytesPerDescribedVoxel = 400;
 /// Voxels along an axis below which there is nothing to align along it.
 constexpr std::int64_t kFewestVoxels = 4;
 
@@ -45,12 +48,15 @@ void check_pair(const VolumeHeader& fixed,
                 const std::string& moving_file) {
   check_size(fixed, fixed_file);
   check_size(moving, moving_file);
-  if (fixed.geometry.is_2d() != moving.geometry.is_2d()) {
-    throw shape_error(fmt::format("{} and {}: expected two 2D images or two volumes, got {} and {}",
-                                  fixed_file,
-                                  moving_file,
-                                  fixed.geometry.text(),
-                                  moving.geometry.text()));
+  if (moving.geometry.is_2d() && !fixed.geometry.is_2d()) {
+    throw shape_error(
+        fmt::format("{} and {}: expected two 2D images, two volumes, or a 2D image and a volume, "
+                    "got {} and {}",
+                    fixed_file,
+                    moving_file,
+                    fixed.geometry.text(),
+                    moving.geometry.text()),
+        "a section that is looked for in a volume is the fixed image");
   }
   if (fixed.geometry.spacing_known != moving.geometry.spacing_known) {
     throw geometry_error(
@@ -151,7 +157,9 @@ RegistrationInputs read_registration_inputs(const RegisterKeys& keys, const Imag
   RegistrationInputs inputs;
   inputs.fixed_header = read_header(fixed_file, options);
   check_pair(inputs.fixed_header, read_header(moving_file, options), fixed_file, moving_file);
-  const std::int64_t most_voxels = keeping.budget.left() / kBytesPerWorkingVoxel;
+  const std::int64_t most_voxels =
+      keeping.budget.left() /
+      (kBytesPerWorkingVoxel + (keys.run.empty() ? 0 : kBytesPerDescribedVoxel));
   {
     const StoredImage fixed = store_image(fixed_file, options, keeping);
     inputs.fixed = working_image(keys, "fixed", fixed, options, keeping, most_voxels);
@@ -160,6 +168,7 @@ RegistrationInputs read_registration_inputs(const RegisterKeys& keys, const Imag
   inputs.moving_image = store_image(moving_file, options, keeping);
   inputs.moving = working_image(keys, "moving", inputs.moving_image, options, keeping, most_voxels);
   inputs.moving_labels = labels_of(keys, "moving_labels", options, keeping, inputs.moving_image);
+  if (!keys.reference.empty()) inputs.reference = read_transform(keys.reference);
   read_points(keys, inputs.fixed_header.geometry, inputs.moving_image.geometry(), inputs);
   return inputs;
 }

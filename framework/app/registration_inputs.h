@@ -3,6 +3,7 @@
 
 #include "framework/app/register_config.h"
 #include "framework/app/stored_image.h"
+#include "framework/registration/pair_registration.h"
 #include "framework/registration/registration_image.h"
 #include "framework/registration/registration_metrics.h"
 
@@ -20,6 +21,9 @@ struct RegistrationInputs {
   std::optional<Landmarks> fixed_landmarks;
   std::optional<LandmarkPairs> landmarks;
 
+  std::optional<SpatialTransform> reference;  ///< the transform that is known to be right
+
+  bool is_section() const { return is_section_of_volume(fixed.geometry, moving.geometry); }
   bool has_label_pair() const { return fixed_labels && moving_labels; }
 };
 

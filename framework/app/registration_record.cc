@@ -74,6 +74,12 @@ ordered_json as_json(const PairScores& scores, const RegistrationInputs& inputs)
     for (std::size_t i = 0; i < scores.landmark_errors.size(); ++i)
       result["tre_of"][inputs.landmarks->labels[i]] = scores.landmark_errors[i];
   }
+  if (scores.reference) {
+    result["reference"] = {{"mean", scores.reference->mean},
+                           {"largest", scores.reference->largest},
+                           {"centre", scores.reference->centre},
+                           {"rotation_deg", finite_or_null(scores.reference->rotation_deg)}};
+  }
   return result;
 }
 
@@ -86,6 +92,7 @@ Table stage_table(const RegistrationRecord& record) {
   std::vector<std::string> names = {"stage", "seconds", "overlap", "local_ncc", "mutual_info"};
   if (labels) names.insert(names.end(), {"dice", "hd95" + unit});
   if (landmarks) names.insert(names.end(), {"tre" + unit, "median", "worst_30%"});
+  if (record.inputs.reference) names.push_back("reference" + unit);
   Table table(names, 3);
   for (const PairScores& stage : record.stages) {
     std::vector<Table::Cell> cells = {
@@ -98,6 +105,7 @@ Table stage_table(const RegistrationRecord& record) {
       const ErrorSummary summary = summarise(stage.landmark_errors);
       cells.insert(cells.end(), {summary.mean, summary.median, summary.worst_30});
     }
+    if (stage.reference) cells.emplace_back(stage.reference->mean);
     table.add_row(std::move(cells));
   }
   return table;

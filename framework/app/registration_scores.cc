@@ -87,6 +87,9 @@ PairScores score(const RegistrationInputs& inputs,
   if (inputs.has_label_pair()) score_labels(inputs, moving_from_fixed, with_surfaces, scores);
   if (inputs.landmarks)
     scores.landmark_errors = registration_errors(*inputs.landmarks, moving_from_fixed);
+  if (inputs.reference) {
+    scores.reference = reference_error(moving_from_fixed, *inputs.reference, inputs.fixed.geometry);
+  }
   return scores;
 }
 

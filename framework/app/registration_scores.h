@@ -20,6 +20,7 @@ struct PairScores {
   std::map<std::int64_t, double> dice;  ///< of each label > 0 that one of the images has
   std::map<std::int64_t, double> hd95;  ///< in mm (pixels), of labels that both have
   std::vector<double> landmark_errors;  ///< in mm (pixels), in the order of the pairs
+  std::optional<ReferenceError> reference;
 };
 
 /// Scores of a transform, similarity at working resolution, labels at that of the fixed ones.

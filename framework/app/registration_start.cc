@@ -68,12 +68,11 @@ void raise_from_plane(PointList& points, const Geometry& plane) {
   for (std::size_t i = 0; i < count; ++i) points.push_back(points[i] + plane.direction.col(2));
 }
 
-AffineMap from_points(LandmarkPairs pairs,
-                      const std::string& model,
-                      const RegistrationInputs& inputs) {
+AffineMap from_points(LandmarkPairs pairs, std::string model, const RegistrationInputs& inputs) {
   const std::map<std::string, std::size_t> needed = {
       {"translation", 1}, {"rigid", 3}, {"similarity", 3}, {"affine", 4}};
-  const bool flat = inputs.fixed.geometry.is_2d();
+  const bool flat = inputs.moving.geometry.is_2d();
+  if (inputs.is_section() && model == "affine") model = "rigid";  // as first_alignment does
   const std::size_t least = flat && model == "affine" ? 3 : needed.at(model);
   if (pairs.fixed.size() < least) {
     throw data_error(fmt::format("start.model={}: expected at least {} points that both images "
@@ -116,7 +115,7 @@ AffineMap found(const RegistrationInputs& inputs,
     return from_points(
         label_centres(*inputs.fixed_labels, *inputs.moving_labels), options.model, inputs);
   }
-  return robust_start(inputs.fixed, inputs.moving, options);
+  return triptych::first_alignment(inputs.fixed, inputs.moving, options);
 }
 
 /// Whether some voxel of a lattice over the fixed image falls into the moving one.

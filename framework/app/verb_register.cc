@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/engine.h"
+#include "framework/app/learned_alignment.h"
 #include "framework/app/register_config.h"
 #include "framework/app/registration_pictures.h"
 #include "framework/app/registration_record.h"
@@ -39,6 +40,10 @@ void RegisterKeys::validate(config::Problems& problems) const {
   }
   if (input.contains("moving_landmarks") && !input.contains("fixed_landmarks"))
     problems.add("input", "expects input.fixed_landmarks= with input.moving_landmarks=");
+  for (const auto& [key, value] : {std::pair{"task", task}, {"features", features}}) {
+    if (run.empty() && !value.empty() && value != "auto" && value != "mind")
+      problems.add(key, fmt::format("expects run=<trained> with {}", value));
+  }
   for (const char* kind : {"landmarks", "labels"}) {
     const bool both = input.contains(fmt::format("fixed_{}", kind)) &&
                       input.contains(fmt::format("moving_{}", kind));
@@ -185,6 +190,7 @@ int register_images(const CommandLine& command) {
   MemoryBudget budget(bytes_from_text(config.memory));
   const RegistrationInputs inputs =
       read_registration_inputs(config, {budget, scratch_folder(config.scratch)});
+  const DeformationGuide guide = alignment_guide(config, inputs.fixed.geometry.is_2d());
 
   StageClock clock;
   RegistrationRecord record{inputs, config::write(config), {}, {}, 0.0};
@@ -201,7 +207,7 @@ int register_images(const CommandLine& command) {
   finish_stage("start", start, !config.alignment.deformation.enabled);
   SpatialTransform transform(start);
   if (config.alignment.deformation.enabled) {
-    transform = register_pair(inputs.fixed, inputs.moving, start, mind_features(), config.alignment)
+    transform = register_pair(inputs.fixed, inputs.moving, start, guide, config.alignment)
                     .moving_from_fixed;
     finish_stage("deformation", transform, true);
   }
@@ -213,7 +219,7 @@ int register_images(const CommandLine& command) {
     write_transform(
         (folder / "transform.h5").string(),
         transform,
-        inputs.fixed.geometry.is_2d() ? TransformSpace::kPlane : TransformSpace::kVolume);
+        inputs.moving.geometry.is_2d() ? TransformSpace::kPlane : TransformSpace::kVolume);
     write_images(folder, inputs, config, transform, record.fill);
     if (inputs.fixed_landmarks)
       write_warped_landmarks(folder / "warped_landmarks.csv", *inputs.fixed_landmarks, transform);

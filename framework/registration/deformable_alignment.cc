@@ -126,9 +126,9 @@ at::Tensor without_masked(const at::Tensor& features, const at::Tensor& weight) 
 /// The steps from no displacement to the final one.
 class Alignment {
  public:
-  Alignment(WorkingPair pair, const FeatureFunction& features, const DeformationOptions& options)
+  Alignment(WorkingPair pair, const DeformationGuide& guide, const DeformationOptions& options)
       : pair_(std::move(pair)),
-        features_(features),
+        guide_(guide),
         options_(options),
         progress_("deformation", options.iterations + options.fine_iterations) {}
 
@@ -148,10 +148,14 @@ class Alignment {
     at::Tensor field = zero_field(grid);
     FeaturePair compared;
     {
-      const at::Tensor fixed = features_(pair_.fixed, pair_.grid);
-      const at::Tensor moving = features_(pair_.moving, pair_.grid);
-      if (options_.search_width > 0)
+      const at::Tensor fixed = guide_.features(pair_.fixed, pair_.grid);
+      const at::Tensor moving = guide_.features(pair_.moving, pair_.grid);
+      if (guide_.first_field) {
+        field = resample_to_grid(
+            guide_.first_field(pair_.fixed, pair_.moving, pair_.grid), pair_.grid, grid);
+      } else if (options_.search_width > 0) {
         field = resample_to_grid(searched(fixed, moving), pair_.grid, grid);
+      }
       compared.fixed = pooled(fixed, cell);
       compared.moving = pooled(moving, cell);
     }
@@ -180,8 +184,8 @@ class Alignment {
     const auto through = [&](const at::Tensor& image) {
       return image.defined() ? warp(image, pair_.grid, field, pair_.grid, kRepeatEdge) : image;
     };
-    FeaturePair compared{features_(pair_.fixed, pair_.grid),
-                         features_(through(pair_.moving), pair_.grid),
+    FeaturePair compared{guide_.fine_features(pair_.fixed, pair_.grid),
+                         guide_.fine_features(through(pair_.moving), pair_.grid),
                          pair_.fixed_weight,
                          pooled_weight(through(pair_.moving_weight), {1, 1, 1})};
     InstanceOptions descent;
@@ -211,7 +215,7 @@ class Alignment {
   }
 
   WorkingPair pair_;
-  const FeatureFunction& features_;
+  const DeformationGuide& guide_;
   const DeformationOptions& options_;
   Progress progress_;
 };
@@ -225,10 +229,10 @@ FeatureFunction mind_features() {
 DisplacementField align_deformable(const RegistrationImage& fixed,
                                    const RegistrationImage& moving,
                                    const AffineMap& start,
-                                   const FeatureFunction& features,
+                                   const DeformationGuide& guide,
                                    const DeformationOptions& options) {
   const at::NoGradGuard no_grad;
-  Alignment alignment(working_pair(fixed, moving, start, options.voxels), features, options);
+  Alignment alignment(working_pair(fixed, moving, start, options.voxels), guide, options);
   const at::Tensor field = alignment.run();
   return {alignment.grid(), field[0]};
 }

@@ -16,6 +16,22 @@ using FeatureFunction = std::function<at::Tensor(const at::Tensor& image, const 
 /// MIND-SSC descriptors (ops/mind.h): features of any modality without training.
 FeatureFunction mind_features();
 
+/// A first displacement of two images on one grid: [1, 1, D, H, W] each -> [1, 3, D, H, W] in mm
+/// (LPS), `moving_from_fixed`, float32.
+using FieldFunction = std::function<at::Tensor(
+    const at::Tensor& fixed, const at::Tensor& moving, const Geometry& grid)>;
+
+/// What a deformation is found by.
+struct DeformationGuide {
+  FeatureFunction features;       ///< of the search and of the descent on voxels of two
+  FeatureFunction fine_features;  ///< of the descent on single voxels
+  FieldFunction first_field;      ///< in place of the search; empty: there is a search
+
+  /// The same features everywhere.
+  DeformationGuide(const FeatureFunction& same)  // NOLINT(google-explicit-constructor)
+      : features(same), fine_features(same) {}
+};
+
 /// Key `deformation` of a registration.
 struct DeformationOptions {
   bool enabled = true;
@@ -58,15 +74,16 @@ struct DeformationOptions {
 /// the fixed space go to start(x + u(x)). The field lies on a grid over the fixed image.
 ///
 /// After ConvexAdam (Siebert, Hansen and Heinrich 2021), coarse to fine: coupled convex search in
-/// both directions for large displacements, then gradient descent on the distance of the features
-/// and the roughness of the field, on displacements of two voxels and, through the image warped by
-/// them, of one voxel. What is left of folds is smoothed away (remove_folds). Voxels outside of the
-/// masks, and those that `start` leads outside of the moving image, do not count. 2D images are
-/// deformed in their plane. The same bits for every number of threads.
+/// both directions for large displacements (or the guide's field), then gradient descent on the
+/// distance of the features and the roughness of the field, on displacements of two voxels and,
+/// through the image warped by them, of one voxel. What is left of folds is smoothed away
+/// (remove_folds). Voxels outside of the masks, and those that `start` leads outside of the moving
+/// image, do not count. 2D images are deformed in their plane. The same bits for every number of
+/// threads.
 DisplacementField align_deformable(const RegistrationImage& fixed,
                                    const RegistrationImage& moving,
                                    const AffineMap& start,
-                                   const FeatureFunction& features,
+                                   const DeformationGuide& guide,
                                    const DeformationOptions& options = {});
 
 }  // namespace triptych

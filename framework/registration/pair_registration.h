@@ -21,18 +21,29 @@ struct PairRegistration {
   SpatialTransform moving_from_fixed;  ///< the whole: the deformation, then the first alignment
 };
 
-/// Aligns two images without a trained model or, with learned `features`, by them. Both 2D or both
-/// 3D. Throws shape_error for a 2D image against a volume.
+/// Whether a 2D image is looked for in a volume.
+bool is_section_of_volume(const Geometry& fixed, const Geometry& moving);
+
+/// The first alignment of two images from their grey values: robust_start, or the place of a
+/// section in a volume (place_section), with its scale for the model similarity, rigidly for rigid
+/// and affine. Throws usage_error for a section and options that it cannot have, else as these do.
+AffineMap first_alignment(const RegistrationImage& fixed,
+                          const RegistrationImage& moving,
+                          const RobustStartOptions& options);
+
+/// Aligns two images without a trained model or, with a learned `guide`, by it. Both 2D, both 3D,
+/// or a 2D section (fixed) and a volume; the section is then deformed in its plane. Throws
+/// shape_error for a volume against a 2D image.
 PairRegistration register_pair(const RegistrationImage& fixed,
                                const RegistrationImage& moving,
-                               const FeatureFunction& features,
+                               const DeformationGuide& guide,
                                const PairRegistrationOptions& options = {});
 
 /// As above, with a first alignment that is known, e.g. from landmarks.
 PairRegistration register_pair(const RegistrationImage& fixed,
                                const RegistrationImage& moving,
                                const AffineMap& start,
-                               const FeatureFunction& features,
+                               const DeformationGuide& guide,
                                const PairRegistrationOptions& options = {});
 
 }  // namespace triptych

@@ -5,10 +5,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
+#include <numbers>
 #include <numeric>
 
 #include <ATen/ATen.h>
+#include <Eigen/Geometry>
+#include <Eigen/SVD>
 
 namespace triptych {
 
@@ -104,6 +108,47 @@ ErrorSummary summarise(std::vector<double> errors) {
           0.5 * (errors[(count - 1) / 2] + errors[count / 2]),
           mean_from(count - worst),
           errors.back()};
+}
+
+ReferenceError reference_error(const SpatialTransform& moving_from_fixed,
+                               const SpatialTransform& reference,
+                               const Geometry& grid) {
+  constexpr std::int64_t kLattice = 32;
+  Index3 step;
+  for (std::size_t axis = 0; axis < 3; ++axis)
+    step[axis] = (grid.shape[axis] + kLattice - 1) / kLattice;
+  const auto error_at = [&](double x, double y, double z) {
+    const Eigen::Vector3d place = grid.world_from_index({x, y, z});
+    return (moving_from_fixed.map(place) - reference.map(place)).norm();
+  };
+  ReferenceError error;
+  std::int64_t places = 0;
+  for (std::int64_t d = 0; d < grid.shape[0]; d += step[0]) {
+    for (std::int64_t h = 0; h < grid.shape[1]; h += step[1]) {
+      for (std::int64_t w = 0; w < grid.shape[2]; w += step[2]) {
+        const double distance =
+            error_at(static_cast<double>(w), static_cast<double>(h), static_cast<double>(d));
+        error.mean += distance;
+        error.largest = std::max(error.largest, distance);
+        ++places;
+      }
+    }
+  }
+  error.mean /= static_cast<double>(places);
+  const auto middle = [&](std::size_t axis) {
+    return 0.5 * static_cast<double>(grid.shape[axis] - 1);
+  };
+  error.centre = error_at(middle(2), middle(1), middle(0));
+  error.rotation_deg = std::numeric_limits<double>::quiet_NaN();
+  if (moving_from_fixed.is_affine() && reference.is_affine()) {
+    const Eigen::Matrix3d difference =
+        moving_from_fixed.affine().matrix * reference.affine().inverse().matrix;
+    const Eigen::JacobiSVD<Eigen::Matrix3d> svd(difference,
+                                                Eigen::ComputeFullU | Eigen::ComputeFullV);
+    const Eigen::Matrix3d rotation = svd.matrixU() * svd.matrixV().transpose();
+    error.rotation_deg = Eigen::AngleAxisd(rotation).angle() * 180.0 / std::numbers::pi;
+  }
+  return error;
 }
 
 at::Tensor jacobian_determinant(const SpatialTransform& transform, const Geometry& grid) {

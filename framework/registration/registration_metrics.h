@@ -39,6 +39,19 @@ struct ErrorSummary {
 /// Of one error or more.
 ErrorSummary summarise(std::vector<double> errors);
 
+/// How far a transform is from one that is known to be right.
+struct ReferenceError {
+  double mean = 0.0;  ///< of |T(x) - reference(x)| over the image, in mm (in pixels where spacings
+                      ///< are unknown)
+  double largest = 0.0;       ///< the same
+  double centre = 0.0;        ///< in the middle of the image
+  double rotation_deg = 0.0;  ///< between the rotations of two affine maps; NaN for deformations
+};
+/// Over a lattice of at most 32 voxel centres of `grid` along each axis.
+ReferenceError reference_error(const SpatialTransform& moving_from_fixed,
+                               const SpatialTransform& reference,
+                               const Geometry& grid);
+
 /// det(dT/dx) of a transform at the voxel centres of `grid`, float32 [1, D, H, W]; ops/jacobian.h
 /// says how.
 at::Tensor jacobian_determinant(const SpatialTransform& transform, const Geometry& grid);

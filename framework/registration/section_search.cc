@@ -18,9 +18,17 @@ namespace triptych {
 namespace {
 
 constexpr double kLeastOverlap = 0.5;
-constexpr double kLatticeStep = 0.3;     ///< of the section's side
-constexpr std::int64_t kMostPlaces = 9;  ///< of the lattice along an axis of the volume
-constexpr std::size_t kKeptPlaces = 2;   ///< of each rotation
+constexpr std::size_t kKeptPlaces = 2;  ///< of each rotation
+/// Share of the runner-up from which on a search was too coarse: the right place of an image
+/// without symmetry scores several times as high as any other.
+constexpr double kUnclearShare = 0.75;
+
+/// Places that a search tries.
+struct Lattice {
+  double step;        ///< of the section's side
+  std::int64_t most;  ///< places along an axis of the volume
+};
+constexpr Lattice kCoarse{0.3, 9}, kFine{0.15, 18};
 
 std::vector<SearchStage> section_stages() {
   using enum AffineModel;
@@ -45,13 +53,15 @@ void check_section_and_volume(const RegistrationImage& section, const Registrati
 }
 
 /// Places for the middle of the section, spread evenly over the volume.
-std::vector<Eigen::Vector3d> lattice(const Geometry& volume, double side_mm) {
+std::vector<Eigen::Vector3d> places_in(const Geometry& volume,
+                                       double side_mm,
+                                       const Lattice& lattice) {
   std::array<std::int64_t, 3> count{};
   for (int axis = 0; axis < 3; ++axis) {
     const double extent = static_cast<double>(volume.shape[static_cast<std::size_t>(2 - axis)]) *
                           volume.spacing[axis];
-    const auto wanted = static_cast<std::int64_t>(std::ceil(extent / (kLatticeStep * side_mm)));
-    count[static_cast<std::size_t>(axis)] = std::clamp<std::int64_t>(wanted, 1, kMostPlaces);
+    const auto wanted = static_cast<std::int64_t>(std::ceil(extent / (lattice.step * side_mm)));
+    count[static_cast<std::size_t>(axis)] = std::clamp<std::int64_t>(wanted, 1, lattice.most);
   }
   std::vector<Eigen::Vector3d> places;
   for (std::int64_t z = 0; z < count[2]; ++z) {
@@ -95,6 +105,18 @@ std::vector<SearchCandidate> first_places(const AffineSimilarity& similarity,
   return best;
 }
 
+SectionPlacement search_places(const CandidateSearch& search,
+                               const std::vector<Eigen::Matrix3d>& rotations,
+                               const std::vector<Eigen::Vector3d>& places) {
+  const std::vector<SearchCandidate> candidates =
+      search.run(first_places(search.coarse_similarity(), rotations, places));
+  const SearchCandidate& chosen = candidates.front();
+  return {chosen.map,
+          chosen.score.similarity,
+          chosen.score.overlap,
+          runner_up_share(candidates, chosen)};
+}
+
 }  // namespace
 
 SectionPlacement place_section(const RegistrationImage& section,
@@ -108,15 +130,16 @@ SectionPlacement place_section(const RegistrationImage& section,
   search_options.least_overlap = kLeastOverlap;
   search_options.what = "placing the section";
   const CandidateSearch search(section, volume, section_stages(), search_options);
-  const std::vector<SearchCandidate> candidates =
-      search.run(first_places(search.coarse_similarity(),
-                              rotation_grid(options.rotations, std::numbers::pi),
-                              lattice(search.coarse_moving().geometry, search_options.side_mm)));
-  const SearchCandidate& chosen = candidates.front();
-  const SectionPlacement placement{chosen.map,
-                                   chosen.score.similarity,
-                                   chosen.score.overlap,
-                                   runner_up_share(candidates, chosen)};
+  const std::vector<Eigen::Matrix3d> rotations = rotation_grid(options.rotations, std::numbers::pi);
+  const auto searched = [&](const Lattice& lattice) {
+    const Geometry& grid = search.coarse_moving().geometry;
+    return search_places(search, rotations, places_in(grid, search_options.side_mm, lattice));
+  };
+  SectionPlacement placement = searched(kCoarse);
+  if (placement.runner_up > kUnclearShare) {
+    const SectionPlacement finer = searched(kFine);
+    if (finer.similarity > placement.similarity) placement = finer;
+  }
   if (placement.runner_up > kDoubtfulShare) {
     TRIPTYCH_LOG(warning,
                  "section: a clearly different place scores {:.0f} % of the "

@@ -40,7 +40,8 @@ struct SectionPlacement {
 ///
 /// Every direction of a grid of rotations is tried at a lattice of places on
 /// coarse images, scored by normalised mutual information (AffineSimilarity),
-/// and the best are refined on ever finer ones. At least half of the section
+/// and the best are refined on ever finer ones; where no place stands out, once
+/// more at eight times as many. At least half of the section
 /// must lie within the volume. Objects that look alike after a rotation, as a
 /// screw does about its axis, have no unique place: `runner_up` is then near 1,
 /// and so warned of.

@@ -42,7 +42,7 @@ TEST_F(RegisterErrors, RefusesWhatIsNoPair) {
     v.geometry.shape[0] = 1;
   });
   EXPECT_THAT(pair_failure("fixed.nii.gz", "flat.nii.gz"),
-              HasSubstr("expected two 2D images or two volumes"));
+              HasSubstr("expected two 2D images, two volumes, or a 2D image and a volume"));
   variant("sheet.nii.gz", [](Volume& v) {
     v.data = v.data.narrow(3, 0, 1).contiguous();
     v.geometry.shape[2] = 1;
