@@ -13,9 +13,10 @@
 namespace triptych {
 namespace {
 
-/// Objects of random ellipsoids, boxes and cracks within a body: `image` (0 in air, up to 1) and
-/// `label`. Every sample is a function of (seed, split, number) alone. With one slice a sample they
-/// train reconstruction for objects of any kind; with volumes, what must not depend on anatomy.
+/// Objects of random ellipsoids, boxes and cracks within a body: `image` (0 in air, up to `largest`
+/// or 1) and `label`. Every sample is a function of (seed, split, number) alone. With one slice a
+/// sample they train reconstruction for objects of any kind; with volumes, what must not depend on
+/// anatomy.
 class RandomShapesDataset final : public Dataset {
  public:
   struct Config {
@@ -56,8 +57,17 @@ class RandomShapesDataset final : public Dataset {
             config::Between{0.0, 1.0});
       field("contrast",
             shapes.contrast,
-            "of the shapes to the body; 1 = values between 0 and 1",
+            "of the shapes to the body; 1 = values between 0 and largest",
             config::Between{0.0, 1.0});
+      field("strong",
+            shapes.strong,
+            "share of the shapes that have a contrast of 1 all the same, as bone and gas do",
+            config::Between{0.0, 1.0});
+      field("largest",
+            shapes.largest,
+            "value of a shape; 0.45 with a body of about 0.2 is tissue, gas and bone in 1/cm",
+            config::Above{0.0});
+      field("body", shapes.body, "[least, largest] value of the body", config::Between{0.0, 1.0});
       field("cache_mb",
             cache_mb,
             "memory for samples, 12 bytes a voxel; what does not fit is made again",
@@ -69,6 +79,8 @@ class RandomShapesDataset final : public Dataset {
         problems.add("count", "expects [fewest, most] with fewest <= most");
       if (shapes.radius[0] > shapes.radius[1])
         problems.add("radius", "expects [smallest, largest] with smallest <= largest");
+      if (shapes.body[0] > shapes.body[1])
+        problems.add("body", "expects [least, largest] with least <= largest");
     }
   };
 

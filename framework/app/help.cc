@@ -62,7 +62,7 @@ const std::map<std::string, VerbHelp>& texts() {
         {}}},
       {"reconstruct",
        {"slices from a raw scan",
-        "triptych reconstruct input.projections=SCAN output=FILE [method=fbp|sirt|tv] "
+        "triptych reconstruct input.projections=SCAN output=FILE [method=fbp|iterated_fbp|sirt|tv] "
         "[KEY=VALUE...]",
         "SCAN: HDF5 (Data Exchange, NXtomo, or datasets.data=/path ...), a folder or stack of "
         "pictures, or one sinogram.\n"

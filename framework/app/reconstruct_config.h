@@ -26,7 +26,7 @@ struct ReconstructConfig : ScanConfig {
   std::string metal = "none";
   double water = 0.2;
   std::string filter = "ram_lak";
-  std::int64_t iterations = 100;
+  std::int64_t iterations = 0;
   double stop_residual = 0.0;
   double tv_weight = 0.01;
   bool non_negative = false;
@@ -41,7 +41,7 @@ struct ReconstructConfig : ScanConfig {
           "[input.metal=<mask of the slices>]",
           config::Need::kRequired);
     field("output", output, "volume to write", config::Need::kRequired);
-    field("method", method, "how", config::OneOf{"fbp", "sirt", "tv", "learned"});
+    field("method", method, "how", config::OneOf{"fbp", "iterated_fbp", "sirt", "tv", "learned"});
     field("run", run, "run directory of a trained reconstruction, for method=learned");
     field("task", task, "task of the run; may be left out when there is one");
     field("checkpoint", checkpoint, "which weights", config::OneOf{"best", "last"});
@@ -57,13 +57,17 @@ struct ReconstructConfig : ScanConfig {
           filter,
           "window on the ramp of fbp",
           config::OneOf{"ram_lak", "shepp_logan", "cosine", "hamming", "hann"});
-    field("iterations", iterations, "at most, of sirt and tv", config::AtLeast{1});
+    field("iterations",
+          iterations,
+          "at most; 0 = 100 of sirt and tv, 2 of iterated_fbp, which after its first "
+          "reconstruction leaves projections behind metal out",
+          config::AtLeast{0});
     field("stop_residual",
           stop_residual,
-          "sirt and tv stop at this relative residual; 0 = never",
+          "iterations stop at this relative residual; 0 = never",
           config::AtLeast{0});
     field("tv_weight", tv_weight, "weight of the total variation in tv", config::AtLeast{0});
-    field("non_negative", non_negative, "sirt and tv keep values at or above zero");
+    field("non_negative", non_negative, "iterations keep values at or above zero");
     field("views_between",
           views_between,
           "views that sirt or tv give between neighbouring measured ones, for a filtered back "

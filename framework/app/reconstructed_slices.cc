@@ -21,6 +21,20 @@ constexpr double kPerPixelFromPerCentimetre = 0.1;  // where a pixel counts as 1
 
 constexpr std::int64_t kSpreadSlices = 16;
 
+/// An iterative method, and how many iterations it usually takes.
+struct IterativeMethod {
+  IterativeResult (*run)(const at::Tensor&,
+                         const ScanGeometry&,
+                         const SliceGrid&,
+                         const IterativeOptions&);
+  int iterations;
+};
+
+IterativeMethod iterative_method(const std::string& name) {
+  if (name == "iterated_fbp") return {iterated_fbp, 2};
+  return {name == "sirt" ? sirt : tv, 100};
+}
+
 /// Memory of a block in slices: what the methods hold beside the projections.
 std::int64_t slices_held(const std::string& method) {
   if (method == "learned") return 250;  // activations of a network of width 32
@@ -144,8 +158,10 @@ at::Tensor ReconstructedSlices::completed(const at::Tensor& sinograms, std::int6
 }
 
 at::Tensor ReconstructedSlices::iterated(const at::Tensor& sinograms, std::int64_t first) {
+  const IterativeMethod method = iterative_method(config_.method);
   IterativeOptions options;
-  options.iterations = static_cast<int>(config_.iterations);
+  options.iterations =
+      config_.iterations > 0 ? static_cast<int>(config_.iterations) : method.iterations;
   options.stop_residual = config_.stop_residual;
   options.non_negative = config_.non_negative;
   options.tv_weight = config_.tv_weight;
@@ -153,8 +169,13 @@ at::Tensor ReconstructedSlices::iterated(const at::Tensor& sinograms, std::int64
     progress_.update(first, fmt::format("iteration {}, residual {:.3g}", iteration, residual));
     return stop_requested() == 0;
   };
-  const auto method = config_.method == "sirt" ? sirt : tv;
-  const at::Tensor slices = method(sinograms, scan_.geometry(), grid_, options).image;
+  if (config_.metal != "none") {
+    options.trusted =
+        metal_trace(
+            metal_mask(first, sinograms.size(0)), scan_.geometry(), sinograms.size(-1), grid_)
+            .logical_not();
+  }
+  const at::Tensor slices = method.run(sinograms, scan_.geometry(), grid_, options).image;
   if (stop_requested() != 0) throw Error("stopped", "reconstruction stopped by a signal");
   if (config_.views_between == 0) return slices;
   const ViewsOfScan all =

@@ -77,11 +77,16 @@ std::string points_csv(const Entry& entry) {
 
 /// The name of the file that an entry is written to.
 std::string file_of(const std::string& entry, EntryKind kind, const std::string& format) {
-  if (kind == EntryKind::kProjections) {
-    throw data_error(fmt::format("entry '{}': projections cannot be written yet", entry),
-                     "the transform reconstruct makes an image of them");
-  }
   return entry + (kind == EntryKind::kPoints ? ".csv" : format);
+}
+
+/// Projections as a stack of sinograms, one a slice, which `reconstruct layout=sinogram` reads.
+Volume stacked_sinograms(const Entry& projections) {
+  Volume stack{projections.data, {}, projections.modality, {}};
+  stack.geometry.shape = {
+      projections.data.size(1), projections.data.size(2), projections.data.size(3)};
+  stack.geometry.spacing_known = false;
+  return stack;
 }
 
 void write_entry(const fs::path& file, const Entry& entry, const ClassTable& classes) {
@@ -90,9 +95,17 @@ void write_entry(const fs::path& file, const Entry& entry, const ClassTable& cla
     write_file_atomically(file, points_csv(entry));
   } else if (entry.kind == EntryKind::kLabel) {
     write_labels(file.string(), volume, classes);
+  } else if (entry.kind == EntryKind::kProjections) {
+    write_volume(file.string(), stacked_sinograms(entry));
   } else {
     write_volume(file.string(), volume);
   }
+}
+
+/// What the written dataset offers: all but projections, which are read as raw scans.
+std::vector<EntrySpec> listed(std::vector<EntrySpec> entries) {
+  std::erase_if(entries, [](const auto& entry) { return entry.kind == EntryKind::kProjections; });
+  return entries;
 }
 
 config::Node class_nodes(const ClassTable& classes) {
@@ -229,7 +242,7 @@ int generate(const CommandLine& command) {
     }
     const auto& [id, split] = samples->jobs()[job];
     if (!fs::exists(output / id)) write_sample(output, *samples, job, config, dataset->classes());
-    written.push_back(samples->entries(job));
+    written.push_back(listed(samples->entries(job)));
     config::Node row = config::Node::map();
     row.set("sample", config::Node(id));
     row.set("split", config::Node(split));

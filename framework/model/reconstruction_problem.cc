@@ -153,6 +153,12 @@ at::Tensor ReconstructionProblem::with_metal_seen(const at::Tensor& image,
   return torch::cat({image, artifacts, metal_}, 1);
 }
 
+at::Tensor ReconstructionProblem::lost_share() const {
+  return by_scan(1.0 - trust_, [](const ScanOperators& scan, const at::Tensor& lost) {
+    return scan.projector->apply_adjoint(lost) * scan.inverse_column_sums;
+  });
+}
+
 at::Tensor ReconstructionProblem::project(const at::Tensor& image) const {
   return by_scan(image, [](const ScanOperators& scan, const at::Tensor& part) {
     return differentiable_apply(scan.projector, part);

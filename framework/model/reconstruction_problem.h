@@ -93,6 +93,10 @@ class ReconstructionProblem {
   at::Tensor with_metal_seen(const at::Tensor& image, const at::Tensor& artifacts) const;
   static constexpr std::int64_t kMetalSeenChannels = 3;
 
+  /// Share of the rays through every pixel that pass metal, weighted as the back projection weighs
+  /// them: [N, 1, D, H, W] in [0, 1]. How far the completion, not the measurement, made an image.
+  at::Tensor lost_share() const;
+
   at::Tensor project(const at::Tensor& image) const;
   at::Tensor back_project(const at::Tensor& projections) const;
   /// Filtered back projection with the plain ramp.

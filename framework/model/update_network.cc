@@ -30,4 +30,10 @@ at::Tensor UpdateNetwork::forward(const at::Tensor& x) {
   return y.unflatten(0, {x.size(0), x.size(2)}).transpose(1, 2);
 }
 
+void UpdateNetwork::start_without_update() {
+  const torch::NoGradGuard no_grad;
+  last_->weight[0].zero_();
+  last_->bias[0].zero_();
+}
+
 }  // namespace triptych

@@ -16,6 +16,8 @@ class UpdateNetwork : public torch::nn::Module {
  public:
   UpdateNetwork(std::int64_t in, std::int64_t width, std::int64_t out);
   at::Tensor forward(const at::Tensor& x);
+  /// Output channel 0 starts as zero; the others as usual.
+  void start_without_update();
 
  private:
   torch::nn::Conv2d first_, second_, last_;

@@ -2,6 +2,7 @@
 #include "framework/ops/iterative_reconstruction.h"
 
 #include "framework/core/error.h"
+#include "framework/ops/filtered_back_projection.h"
 #include "framework/ops/forward_difference.h"
 #include "framework/ops/slice_tensors.h"
 
@@ -83,6 +84,16 @@ class Run {
   double measured_norm_ = 0.0;
   IterativeResult result_;
 };
+
+/// Where slices of projections do not count, bool [slices, A, W]; undefined when all do.
+at::Tensor not_trusted(const at::Tensor& projections, const at::Tensor& trusted) {
+  if (!trusted.defined()) return trusted;
+  if (trusted.scalar_type() != at::kBool || trusted.sizes() != projections.sizes()) {
+    throw shape_error(
+        "iterative reconstruction: 'trusted' must be bool and of the projections' shape");
+  }
+  return trusted.logical_not().view({-1, projections.size(-2), projections.size(-1)});
+}
 
 /// A subset of the angles with its weights for a simultaneous step.
 struct SimultaneousStep {
@@ -215,6 +226,31 @@ IterativeResult os_sart(const at::Tensor& projections,
       step.update(x, difference, options);
     }
   } while (run.goes_on(std::sqrt(squares)));
+  return run.finish(x);
+}
+
+IterativeResult iterated_fbp(const at::Tensor& projections,
+                             const ScanGeometry& scan,
+                             const SliceGrid& grid,
+                             const IterativeOptions& options) {
+  Run run(projections, scan, grid, options);
+  const at::Tensor lost = not_trusted(projections, options.trusted);
+  const auto a = make_projector(scan, run.measured.size(2), grid);
+  at::Tensor x = fbp(run.measured, scan, grid);
+  const auto keep_range = [&] {
+    if (options.non_negative) x.clamp_min_(0.0);
+  };
+  const auto unexplained = [&] {
+    at::Tensor difference = run.measured - a->apply(x);
+    return lost.defined() ? difference.masked_fill_(lost, 0.0) : difference;
+  };
+  keep_range();
+  at::Tensor difference = unexplained();
+  do {
+    x.add_(fbp(difference, scan, grid), options.relaxation);
+    keep_range();
+    difference = unexplained();
+  } while (run.goes_on(two_norm(difference)));
   return run.finish(x);
 }
 

@@ -15,9 +15,10 @@ struct IterativeOptions {
   int iterations = 50;
   double stop_residual = 0.0;  ///< stops once |A x - b| / |b| is at most this; 0 = never
   bool non_negative = false;   ///< negative values become zero after every step (not in cgls)
-  double relaxation = 1.0;     ///< length of a step in sirt and os_sart, over 0 and under 2
+  double relaxation = 1.0;     ///< length of a step, over 0 and under 2 (not in cgls and tv)
   int subsets = 10;            ///< interleaved subsets of the angles in os_sart
   double tv_weight = 0.0;      ///< weight of the total variation in tv
+  at::Tensor trusted = {};     ///< bool, of the projections' shape: what counts in iterated_fbp
   /// Called after every iteration with its number (from 1) and relative residual; false stops.
   std::function<bool(int, double)> progress = {};
 };
@@ -53,6 +54,16 @@ IterativeResult os_sart(const at::Tensor& projections,
                         const ScanGeometry& scan,
                         const SliceGrid& grid,
                         const IterativeOptions& options);
+
+/// Filtered back projection, then again of what it left unexplained: x += relaxation F W (b - A x)
+/// with F that of `fbp` (plain ramp) and W = `trusted`, undefined: all (after Medoff et al. 1983,
+/// J. Opt. Soc. Am. 73:1493). Two or three iterations undo the blur of F, which interpolates.
+/// Projections that were completed behind metal begin the image; where they are not trusted, they
+/// then give way to what the other views say. Throws shape_error for `trusted` of another shape.
+IterativeResult iterated_fbp(const at::Tensor& projections,
+                             const ScanGeometry& scan,
+                             const SliceGrid& grid,
+                             const IterativeOptions& options);
 
 /// Least squares with total variation in the slice: min 1/2 |A x - b|^2 + tv_weight sum |grad x|
 /// with isotropic differences between neighbouring pixels, by the primal-dual method of Chambolle

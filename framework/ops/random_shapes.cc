@@ -57,7 +57,7 @@ std::array<double, 9> rotation(bool flat, RandomStream& stream) {
   return {c, -s, 0.0, s, c, 0.0, 0.0, 0.0, 1.0};
 }
 
-Shape body(bool flat, RandomStream& stream) {
+Shape body(const RandomShapes& options, bool flat, RandomStream& stream) {
   Shape shape;
   shape.kind = ShapeClass::kBody;
   shape.centre = {static_cast<float>(stream.uniform(-0.12, 0.12)),
@@ -65,7 +65,7 @@ Shape body(bool flat, RandomStream& stream) {
                   0.0F};
   shape.to_axes = rotation(flat, stream);
   for (float& radius : shape.radius) radius = static_cast<float>(stream.uniform(0.45, 0.8));
-  shape.value = static_cast<float>(stream.uniform(0.2, 0.7));
+  shape.value = static_cast<float>(stream.uniform(options.body[0], options.body[1]));
   return shape;
 }
 
@@ -83,18 +83,19 @@ Shape inclusion(const RandomShapes& options, bool flat, RandomStream& stream) {
         std::exp(stream.uniform(std::log(options.radius[0]), std::log(options.radius[1]))));
   }
   if (crack) shape.radius[0] = kThinnest * static_cast<float>(stream.uniform(1.0, 4.0));
-  shape.value = static_cast<float>(stream.uniform());
+  shape.value = static_cast<float>(options.largest * stream.uniform());
   return shape;
 }
 
 std::vector<Shape> draw_shapes(const RandomShapes& options, bool flat, RandomStream stream) {
-  std::vector<Shape> shapes = {body(flat, stream)};
+  std::vector<Shape> shapes = {body(options, flat, stream)};
   const std::int64_t count =
       options.count[0] + stream.integer(options.count[1] - options.count[0] + 1);
   const auto contrast = static_cast<float>(options.contrast);
   for (std::int64_t i = 0; i < count; ++i) {
     Shape shape = inclusion(options, flat, stream);
-    shape.value = shapes[0].value + contrast * (shape.value - shapes[0].value);
+    const bool strong = options.strong > 0.0 && stream.bernoulli(options.strong);
+    if (!strong) shape.value = shapes[0].value + contrast * (shape.value - shapes[0].value);
     shapes.push_back(shape);
   }
   return shapes;

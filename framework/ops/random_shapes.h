@@ -19,15 +19,19 @@ struct RandomShapes {
   double cracks = 0.25;                      ///< share of the shapes that are thin
   double distortion = 0.06;                  ///< bends all borders, of half the field of view
   double texture = 0.05;                     ///< relative deviation of the values within a shape
-  double grain = 0.0;     ///< standard deviation of independent noise in the body's voxels
-  double contrast = 1.0;  ///< of the shapes to the body, relative to values drawn between 0 and 1
+  double grain = 0.0;  ///< standard deviation of independent noise in the body's voxels
+  double contrast =
+      1.0;  ///< of the shapes to the body, relative to values drawn between 0 and largest
+  double strong = 0.0;   ///< share of the shapes that keep a contrast of 1, as bone and gas do
+  double largest = 1.0;  ///< value of a shape
+  std::array<double, 2> body{0.2, 0.7};  ///< least, largest value of the body
 };
 
 /// Classes of the labels.
 enum class ShapeClass : std::int64_t { kBackground, kBody, kEllipsoid, kBox, kCrack };
 
 struct PaintedShapes {
-  at::Tensor image;   ///< [D, H, W] float32: 0 in air, 0 to 1 within the body
+  at::Tensor image;   ///< [D, H, W] float32: 0 in air, 0 to about `largest` within the body
   at::Tensor labels;  ///< [D, H, W] int64, ShapeClass
 };
 

@@ -292,8 +292,8 @@ TEST(Generate, WritesItemsAsTrainingDrawsThem) {
       "dataset.train=2",
       "dataset.validation=1",
       "+draw.items={train: 3, validation: 1}",
-      "+draw.entries={scan: image, clean: image, metal: label}",
-      "draw.transforms=[{name: ct_scan, entries: [scan], output: projections, pixel_mm: 0.5, "
+      "+draw.entries={scan: image, raw: image, clean: image, metal: label}",
+      "draw.transforms=[{name: ct_scan, entries: [raw, scan], output: projections, pixel_mm: 0.5, "
       "metal_count: [1,1], metal_output: [metal]}, {name: reconstruct, input: scan, target: scan, "
       "metal: li}]",
       "format=.mha"};
@@ -315,6 +315,27 @@ TEST(Generate, WritesItemsAsTrainingDrawsThem) {
   EXPECT_NE(sha256_of_file(folder / "data/train_0001/scan.mha"),
             sha256_of_file(folder / "data/train_0001/clean.mha"));
   EXPECT_THAT(read_file(folder / "data/dataset/generated.yaml"), HasSubstr("metal"));
+  // Projections lie beside the dataset, as raw scans.
+  EXPECT_THAT(manifest, Not(HasSubstr("raw")));
+  const Index3 raw = read_header((folder / "data/train_0001/raw.mha").string()).geometry.shape;
+  const auto read_again = run_program({"reconstruct",
+                                       "input.projections=data/train_0001/raw.mha",
+                                       "input.metal=data/train_0001/metal.mha",
+                                       "output=scan.mha",
+                                       "metal=li",
+                                       "layout=sinogram",
+                                       "values=line_integrals",
+                                       "pixel_size_mm=0.5",
+                                       fmt::format("centre={}", 0.5 * (raw[2] - 1)),
+                                       fmt::format("angles=[0,{}]", 180.0 * (raw[1] - 1) / raw[1]),
+                                       "size=24"},
+                                      folder);
+  ASSERT_EQ(read_again.code, 0) << read_again.err;
+  // per_cm 0.2: a grey value of 1 is 0.2 /cm.
+  EXPECT_TRUE(at::allclose(read_volume((folder / "scan.mha").string()).data,
+                           read_volume((folder / "data/train_0001/scan.mha").string()).data,
+                           1e-3,
+                           1e-4));
 }
 
 TEST(Generate, RefusesItemsThatCannotBeDrawn) {

@@ -110,6 +110,13 @@ TEST(ReconstructionProblem, CompletesWhatIsBehindMetalAndTrustsTheRest) {
     EXPECT_TRUE(at::equal(seen.narrow(1, 0, 1), image));
     EXPECT_LE(seen.narrow(1, 1, 1).abs().max().item<double>(), 1.0);
     EXPECT_TRUE(at::equal(seen.narrow(1, 2, 1), batch.at("metal").data.to(at::kFloat)));
+    // Metal itself lost all of its rays, and the rim of the disc, which the metal hides from a few
+    // sides only, the fewest.
+    const at::Tensor lost = problem.lost_share();
+    EXPECT_TRUE(near(lost.masked_select(outside.logical_not()).min(), at::ones({}), 1e-4));
+    EXPECT_LE(lost.max().item<double>(), 1.0 + 1e-5);
+    EXPECT_GE(lost.min().item<double>(), 0.0);
+    EXPECT_LT(lost[0][0][0][16][27].item<double>(), 0.7);
     // With the right prior NMAR gives what would have been measured without metal.
     const at::Tensor ideal = problem.completed_with(problem.scaled(clean));
     EXPECT_TRUE(

@@ -2,6 +2,8 @@
 #include "framework/ops/iterative_reconstruction.h"
 
 #include "framework/ops/attenuation.h"
+#include "framework/ops/filtered_back_projection.h"
+#include "framework/ops/metal_artifact.h"
 
 #include "tests/ops/ellipse_phantom.h"
 #include "tests/support/tensor_matchers.h"
@@ -69,7 +71,9 @@ TEST_P(IterativeMethod, StopsAtTheResidualAsked) {
   const IterativeResult result = run(problem, options);
   ASSERT_LT(result.iterations(), 200);
   EXPECT_LE(result.residual.back(), 0.03);
-  EXPECT_GT(result.residual[result.residual.size() - 2], 0.03);
+  if (result.iterations() > 1) {
+    EXPECT_GT(result.residual[result.residual.size() - 2], 0.03);
+  }
 }
 
 TEST_P(IterativeMethod, ReportsProgressAndCanBeStoppedByIt) {
@@ -124,7 +128,9 @@ INSTANTIATE_TEST_SUITE_P(All,
                          ::testing::Values(MethodCase{"Sirt", sirt, with(1, 0.0), 0.02},
                                            MethodCase{"Cgls", cgls, with(1, 0.0), 0.002},
                                            MethodCase{"OsSart", os_sart, with(8, 0.0), 0.01},
-                                           MethodCase{"Tv", tv, with(1, 1e-4), 0.02}),
+                                           MethodCase{"Tv", tv, with(1, 1e-4), 0.02},
+                                           MethodCase{
+                                               "IteratedFbp", iterated_fbp, with(1, 0.0), 0.02}),
                          [](const auto& tested) { return tested.param.name; });
 
 TEST(Sirt, OneSubsetIsTheSameMethod) {
@@ -143,7 +149,7 @@ TEST(Sirt, CanKeepValuesFromBecomingNegative) {
       sirt(problem.projections, problem.scan, problem.grid, options).image.min().item<float>(),
       0.0F);
   options.non_negative = true;
-  for (const Method method : {sirt, os_sart, tv}) {
+  for (const Method method : {sirt, os_sart, tv, iterated_fbp}) {
     EXPECT_GE(
         method(problem.projections, problem.scan, problem.grid, options).image.min().item<float>(),
         0.0F);
@@ -159,6 +165,36 @@ TEST(Cgls, SolvesTheNormalEquations) {
   const double gradient = back_project(left, problem.scan, problem.grid).norm().item<double>() /
                           back_project(b, problem.scan, problem.grid).norm().item<double>();
   EXPECT_LT(gradient, 1e-3);
+}
+
+TEST(IteratedFbp, UndoesTheBlurOfInterpolation) {
+  const Solvable problem;
+  const double once = problem.error(fbp(problem.projections, problem.scan, problem.grid));
+  const auto error = [&](int count) {
+    return problem.error(
+        iterated_fbp(problem.projections, problem.scan, problem.grid, iterations(count)).image);
+  };
+  EXPECT_LT(error(2), 0.7 * once);
+}
+
+TEST(IteratedFbp, AddsWhatTheTrustedProjectionsAsk) {
+  const Solvable problem(Beam::kFanFlat);
+  at::Tensor metal = at::zeros({1, 32, 32});
+  metal.slice(1, 12, 14).slice(2, 20, 22).fill_(1.0);
+  IterativeOptions options = iterations(1);
+  options.trusted = metal_trace(metal, problem.scan, 48, problem.grid).logical_not();
+  options.relaxation = 0.5;
+  const auto run = [&] {
+    return iterated_fbp(problem.projections, problem.scan, problem.grid, options).image;
+  };
+  const at::Tensor first = fbp(problem.projections, problem.scan, problem.grid);
+  const at::Tensor unexplained =
+      (problem.projections - project(first, problem.scan, 48, problem.grid)) * options.trusted;
+  const at::Tensor expected = first + 0.5 * fbp(unexplained, problem.scan, problem.grid);
+  EXPECT_TRUE(testing::near(run(), expected, 1e-6));
+  options.trusted = options.trusted.narrow(2, 0, 40);
+  EXPECT_EQ(testing::error_message("shape", run),
+            "iterative reconstruction: 'trusted' must be bool and of the projections' shape");
 }
 
 TEST(TotalVariation, BeatsLeastSquaresOnFewNoisyViews) {

@@ -36,6 +36,24 @@ TEST(RandomShapes, AreAFunctionOfTheStream) {
   EXPECT_FALSE(at::equal(first.image, paint_random_shapes(size, {}, RandomStream(2)).image));
 }
 
+TEST(RandomShapes, KeepSomeStrongContrasts) {
+  RandomShapes shapes{.count = {30, 30}, .texture = 0.0, .contrast = 0.1, .body = {0.3, 0.3}};
+  const auto brightest = [&] {
+    float value = 0.0F;
+    for (const std::uint64_t seed : {1, 2, 3, 4, 5, 6}) {
+      const PaintedShapes painted = paint_random_shapes({1, 96, 96}, shapes, RandomStream(seed));
+      value = std::max(value, painted.image.max().item<float>());
+    }
+    return value;
+  };
+  EXPECT_LE(brightest(), 0.3F + 0.1F * 0.7F + 1e-5F);
+  shapes.strong = 0.5;
+  EXPECT_GT(brightest(), 0.7F);
+  shapes.largest = 0.6;
+  EXPECT_GT(brightest(), 0.45F);
+  EXPECT_LE(brightest(), 0.6F + 1e-5F);
+}
+
 TEST(RandomShapes, HaveAsManyShapesAsAskedFor) {
   const PaintedShapes body =
       paint_random_shapes({1, 64, 64}, {.count = {0, 0}, .texture = 0.0}, RandomStream(4));

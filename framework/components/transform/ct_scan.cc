@@ -51,6 +51,7 @@ class CtScanTransform final : public Transform {
     Range metal_count = {0.0, 0.0};
     Range metal_radius_mm = {0.5, 2.0};
     std::vector<std::string> metal_output;
+    double metal_output_share = 0.5;
 
     void visit(auto& field) {
       field("entries", entries, "images to scan anew; each of one channel");
@@ -123,6 +124,11 @@ class CtScanTransform final : public Transform {
       field("metal_count", metal_count, "[fewest, most] metal discs at random places");
       field("metal_radius_mm", metal_radius_mm, "[smallest, largest] radius of these discs");
       field("metal_output", metal_output, "entries that become the mask of the metal");
+      field(
+          "metal_output_share",
+          metal_output_share,
+          "share of metal from which a pixel belongs to that mask; a small one covers the rim too",
+          config::Between{1e-6, 1.0});
     }
     void validate(config::Problems& problems) const {
       const auto check = [&](const char* key, const Range& range, double lowest) {
@@ -246,12 +252,12 @@ class CtScanTransform final : public Transform {
     geometry.spacing_known = true;
   }
 
-  /// Labels 1 where at least half of a voxel is metal.
+  /// Labels 1 where at least `metal_output_share` of a voxel is metal.
   void write_mask(Sample& sample, const std::string& name, const at::Tensor& metal) const {
     Entry& entry = sample.at(name);
     const Index3& shape = entry.geometry.shape;
     entry.kind = EntryKind::kLabel;
-    entry.data = metal.defined() ? (metal >= 0.5).to(at::kLong).unsqueeze(0)
+    entry.data = metal.defined() ? (metal >= config_.metal_output_share).to(at::kLong).unsqueeze(0)
                                  : at::zeros({1, shape[0], shape[1], shape[2]}, at::kLong);
     entry.scan = nullptr;
     set_pixel(entry.geometry);
