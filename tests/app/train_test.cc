@@ -224,6 +224,11 @@ TEST(Train, RunsEveryRecipeForTwoSteps) {
       words.insert(words.end(), {"datasets.shapes.size=[1,32,32]", "datasets.shapes.validation=1"});
     if (name == "metal_reduction")
       words.insert(words.end(), {"datasets.slices.size=[1,32,32]", "datasets.slices.validation=1"});
+    if (name == "metal_reduction_ct")
+      words.insert(words.end(),
+                   {"+datasets.slices.files.image=data/*/srct.nii.gz",
+                    "datasets.slices.splits.validation_fraction=0.25",
+                    "tasks.reconstruction.batch_size=2"});
     if (name == "noise2inverse_scan") {
       write_scan_of_noise(folder / "scan.h5");
       words.insert(words.end(),
