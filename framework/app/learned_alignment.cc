@@ -21,10 +21,10 @@ namespace triptych::app {
 namespace {
 
 constexpr const char* kDescriptor = "descriptor";
-/// Mean variance of a channel of MIND-SSC over an image (measured on brains: 0.11). That of C
+/// Mean variance of a channel of MIND-SSC over an image (about that on brains). That of C
 /// channels of unit length is 1 / C at most; scaled to the same one, the regularisation has the
 /// same weight against either.
-constexpr double kMindVariance = 0.11;
+constexpr double kMindVariance = 0.1;
 const std::vector<std::string> kAligningHeads = {
     kDescriptor, "registration_svf", "registration_convex"};
 

@@ -19,7 +19,7 @@ namespace {
 /// and optimiser state.
 constexpr std::int64_t kBytesPerWorkingVoxel = 400;
 /// The same beside it for the descriptors of a run.
-constexpr std::int64_t kBytesPerDescribedVoxel = 400;
+constexpr std::int64_t kBytesPerDescribedVoxel = 240;
 /// Voxels along an axis below which there is nothing to align along it.
 constexpr std::int64_t kFewestVoxels = 4;
 
