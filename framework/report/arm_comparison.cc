@@ -92,6 +92,14 @@ std::string mean_text(const SeedMean& mean) {
   return fmt::format("{} ± {:.2g}", number_text(mean.mean), mean.standard_error);
 }
 
+/// NaN where the sample lacks the metric.
+double value_of(const TaskScores& scores, const std::string& sample, const std::string& metric) {
+  const auto values = scores.samples.find(sample);
+  if (values == scores.samples.end()) return kNan;
+  const auto value = values->second.find(metric);
+  return value == values->second.end() ? kNan : value->second;
+}
+
 Table::Cell ratio_cell(double value, double reference) {
   if (!std::isfinite(value) || !std::isfinite(reference) || reference == 0.0) return {};
   return value / reference;
@@ -109,6 +117,23 @@ ArmComparison::ArmComparison(std::vector<ArmRun> runs, std::string reference)
   std::stable_partition(
       arms_.begin(), arms_.end(), [&](const std::string& arm) { return arm == reference_; });
   tasks_.assign(tasks.begin(), tasks.end());
+  for (const std::string& arm : arms_) {
+    for (const std::string& task : tasks_)
+      differences_[{arm, task}] = measured_difference(arm, task);
+  }
+}
+
+const PairedDifference& ArmComparison::difference(const std::string& arm,
+                                                  const std::string& task) const {
+  return differences_.at({arm, task});
+}
+
+ArmComparison::Verdict ArmComparison::verdict_on(const std::string& arm,
+                                                 const std::string& task) const {
+  const PairedDifference& change = difference(arm, task);
+  if (!change.significant()) return Verdict::kOpen;
+  const bool lower = lower_is_better(task, main_metric(task));
+  return (change.mean < 0.0) == lower ? Verdict::kBetter : Verdict::kWorse;
 }
 
 const TaskScores* ArmComparison::scores(const std::string& arm,
@@ -157,9 +182,9 @@ double ArmComparison::seed_mean(const std::string& arm,
   double sum = 0.0;
   std::int64_t count = 0;
   for (const auto& [sample, values] : found->samples) {
-    const auto value = values.find(metric);
-    if (value == values.end() || !std::isfinite(value->second)) continue;
-    sum += value->second;
+    const double value = value_of(*found, sample, metric);
+    if (!std::isfinite(value)) continue;
+    sum += value;
     ++count;
   }
   return count == 0 ? kNan : sum / static_cast<double>(count);
@@ -174,9 +199,9 @@ SeedMean ArmComparison::mean(const std::string& arm,
   return mean_over_seeds(values);
 }
 
-PairedDifference ArmComparison::difference(const std::string& arm,
-                                           const std::string& task,
-                                           const std::string& metric) const {
+PairedDifference ArmComparison::measured_difference(const std::string& arm,
+                                                    const std::string& task) const {
+  const std::string& metric = main_metric(task);
   std::set<std::string> names;
   std::vector<std::pair<const TaskScores*, const TaskScores*>> pairs;
   for (const std::int64_t seed : seeds_of(arm)) {
@@ -188,17 +213,11 @@ PairedDifference ArmComparison::difference(const std::string& arm,
     }
   }
   if (pairs.empty() || names.empty()) return {};
-  const auto value_of = [&](const TaskScores& scores, const std::string& sample) {
-    const auto values = scores.samples.find(sample);
-    if (values == scores.samples.end()) return kNan;
-    const auto value = values->second.find(metric);
-    return value == values->second.end() ? kNan : value->second;
-  };
   std::vector<std::vector<double>> differences;
   for (const auto& [own, other] : pairs) {
     auto& row = differences.emplace_back();
     for (const std::string& name : names)
-      row.push_back(value_of(*own, name) - value_of(*other, name));
+      row.push_back(value_of(*own, name, metric) - value_of(*other, name, metric));
   }
   return bootstrap(differences);
 }
@@ -266,9 +285,8 @@ Table ArmComparison::summary() const {
     for (const std::string& task : tasks_) {
       std::string text = mean_text(mean(arm, task, main_metric(task)));
       if (arm != reference_) {
-        const PairedDifference change = difference(arm, task, main_metric(task));
-        const bool better = (change.mean < 0.0) == lower_is_better(task, main_metric(task));
-        if (change.significant()) text += better ? " (+)" : " (-)";
+        const Verdict verdict = verdict_on(arm, task);
+        if (verdict != Verdict::kOpen) text += verdict == Verdict::kBetter ? " (+)" : " (-)";
       }
       row.emplace_back(text);
     }
@@ -286,9 +304,9 @@ Table ArmComparison::differences() const {
   for (const std::string& task : tasks_) {
     for (const std::string& arm : arms_) {
       if (arm == reference_) continue;
-      const PairedDifference change = difference(arm, task, main_metric(task));
+      const PairedDifference& change = difference(arm, task);
       if (change.seeds == 0) continue;
-      const bool better = (change.mean < 0.0) == lower_is_better(task, main_metric(task));
+      const Verdict verdict = verdict_on(arm, task);
       table.add_row({task,
                      main_metric(task),
                      arm,
@@ -297,9 +315,9 @@ Table ArmComparison::differences() const {
                      change.high,
                      change.samples,
                      change.seeds,
-                     std::string(!change.significant() ? "no"
-                                 : better              ? "better"
-                                                       : "worse")});
+                     std::string(verdict == Verdict::kOpen     ? "no"
+                                 : verdict == Verdict::kBetter ? "better"
+                                                               : "worse")});
     }
   }
   return table;

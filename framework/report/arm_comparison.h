@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace triptych {
@@ -63,9 +64,8 @@ class ArmComparison {
   const std::vector<std::string>& tasks() const { return tasks_; }
 
   SeedMean mean(const std::string& arm, const std::string& task, const std::string& metric) const;
-  PairedDifference difference(const std::string& arm,
-                              const std::string& task,
-                              const std::string& metric) const;
+  /// Of the task's main metric; `arm` and `task` are some of arms() and tasks().
+  const PairedDifference& difference(const std::string& arm, const std::string& task) const;
   /// Mean over tasks of the relative change of their main metrics against the reference, in
   /// percent, positive = better (Maninis et al. 2019, eq. 4), by seed.
   SeedMean relative_gain(const std::string& arm) const;
@@ -85,6 +85,9 @@ class ArmComparison {
   HtmlReport report(const std::string& title) const;
 
  private:
+  enum class Verdict { kOpen, kBetter, kWorse };
+  Verdict verdict_on(const std::string& arm, const std::string& task) const;
+  PairedDifference measured_difference(const std::string& arm, const std::string& task) const;
   const TaskScores* scores(const std::string& arm,
                            const std::string& task,
                            std::int64_t seed) const;
@@ -105,6 +108,7 @@ class ArmComparison {
   std::string reference_;
   std::vector<std::string> arms_;
   std::vector<std::string> tasks_;
+  std::map<std::pair<std::string, std::string>, PairedDifference> differences_;  ///< by arm, task
 };
 
 }  // namespace triptych
