@@ -4,6 +4,7 @@
 #include "framework/core/file.h"
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -64,6 +65,13 @@ Finished run_program(const std::vector<std::string>& words, const fs::path& fold
   finished.out = read_file(out);
   finished.err = read_file(err);
   return finished;
+}
+
+std::string failure(const fs::path& folder, const std::vector<std::string>& words, int code) {
+  const auto finished = run_program(words, folder);
+  EXPECT_EQ(finished.code, code) << finished.err;
+  EXPECT_THAT(finished.err, ::testing::HasSubstr("error["));
+  return finished.err;
 }
 
 pid_t start_program(const std::vector<std::string>& words, const fs::path& folder) {

@@ -18,6 +18,11 @@ struct Finished {
 /// Starts the built program `triptych` with `words` in `folder` and waits; output is kept.
 Finished run_program(const std::vector<std::string>& words, const std::filesystem::path& folder);
 
+/// Runs it, expects `code` and an error, and returns what it wrote to stderr.
+std::string failure(const std::filesystem::path& folder,
+                    const std::vector<std::string>& words,
+                    int code);
+
 /// Starts it and returns at once; output goes to `folder`/background.log.
 pid_t start_program(const std::vector<std::string>& words, const std::filesystem::path& folder);
 /// Exit code, or 128 + signal.

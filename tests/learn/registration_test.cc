@@ -4,6 +4,7 @@
 #include "framework/learn/registration_errors.h"
 #include "framework/model/head.h"
 
+#include "tests/learn/moved_block.h"
 #include "tests/learn/synthetic_experiment.h"
 #include "tests/support/tensor_matchers.h"
 
@@ -16,95 +17,20 @@
 namespace triptych {
 namespace {
 
+using testing::block;
+using testing::cube;
 using testing::error_message;
 using ::testing::HasSubstr;
+using testing::kAllRoles;
+using testing::kEdge;
+using testing::kSpacing;
+using testing::metric_of;
+using testing::moved_block;
 using testing::near;
-
-constexpr std::int64_t kEdge = 16;
-constexpr double kSpacing = 0.5;  // mm
-
-Geometry cube(std::int64_t depth = kEdge) {
-  Geometry geometry;
-  geometry.shape = {depth, kEdge, kEdge};
-  geometry.spacing.setConstant(kSpacing);
-  geometry.origin = {2.0, -1.0, 4.0};
-  return geometry;
-}
-
-/// The same displacement everywhere, [1, 3, D, H, W] in mm.
-at::Tensor translation(double x, double y, double z, std::int64_t depth = kEdge) {
-  return torch::tensor({x, y, z}, torch::kFloat)
-      .view({1, 3, 1, 1, 1})
-      .expand({1, 3, depth, kEdge, kEdge})
-      .contiguous();
-}
-
-/// A bright cube of 6 voxels whose first voxel is at `first` along W.
-at::Tensor block(std::int64_t first) {
-  at::Tensor labels = torch::zeros({1, 1, kEdge, kEdge, kEdge}, torch::kLong);
-  labels.narrow(2, 5, 6).narrow(3, 5, 6).narrow(4, first, 6).fill_(1);
-  return labels;
-}
-
-double metric_of(const std::vector<MetricValue>& values, const std::string& name) {
-  for (const MetricValue& value : values) {
-    if (value.name == name) return value.value;
-  }
-  ADD_FAILURE() << "no metric " << name;
-  return std::nan("");
-}
-
-BatchEntry pair_entry(const at::Tensor& data, EntryKind kind = EntryKind::kIntensity) {
-  BatchEntry entry;
-  entry.kind = kind;
-  entry.data = data;
-  for (std::int64_t i = 0; i < data.size(0); ++i) entry.items.push_back(i);
-  entry.geometry.assign(static_cast<std::size_t>(data.size(0)), cube(data.size(2)));
-  return entry;
-}
-
-BatchEntry points_entry(const at::Tensor& points) {
-  BatchEntry entry;
-  entry.kind = EntryKind::kPoints;
-  entry.points = {points};
-  entry.items = {0};
-  entry.geometry = {cube()};
-  return entry;
-}
-
-/// The block moved by 2 voxels along W, with everything known.
-Batch moved_block() {
-  Batch batch;
-  batch.ids = {"pair"};
-  batch.entries["fixed"] = pair_entry(block(4).to(torch::kFloat));
-  batch.entries["moving"] = pair_entry(block(6).to(torch::kFloat));
-  batch.entries["fixed_label"] = pair_entry(block(4), EntryKind::kLabel);
-  batch.entries["moving_label"] = pair_entry(block(6), EntryKind::kLabel);
-  batch.entries["displacement"] =
-      pair_entry(translation(2.0 * kSpacing, 0.0, 0.0), EntryKind::kVectorField);
-  const at::Tensor point = torch::tensor({{5.1, 2.2, 7.3}, {4.0, 2.0, 6.0}}, torch::kDouble);
-  batch.entries["fixed_points"] = points_entry(point);
-  batch.entries["moving_points"] =
-      points_entry(point + torch::tensor({2.0 * kSpacing, 0.0, 0.0}, torch::kDouble));
-  return batch;
-}
-
-std::shared_ptr<Task> task_of(const std::string& yaml, std::int64_t classes = 2) {
-  const config::Node node = config::parse_yaml(yaml, "task.yaml");
-  return TaskRegistry::instance().create(node, TaskContext{"pair", numbered_classes(classes), 3});
-}
-
-const std::string kAllRoles =
-    "roles: {fixed: a, moving: b, fixed_label: c, moving_label: d, fixed_points: e, moving_points: "
-    "f, displacement: g}";
-
-double term(const std::vector<LossTerm>& terms, const std::string& name) {
-  for (const LossTerm& each : terms) {
-    if (each.name == name) return each.value.item<double>();
-  }
-  ADD_FAILURE() << "no term " << name;
-  return std::nan("");
-}
+using testing::pair_entry;
+using testing::task_of;
+using testing::term;
+using testing::translation;
 
 TEST(ValuesAt, InterpolateAsTheWarpDoes) {
   const Geometry grid = cube();
@@ -366,46 +292,6 @@ TEST(LandmarksTask, MeasuresDistancesAndRefusesOtherNumbers) {
   const Prediction fewer = Prediction::points(truth.narrow(0, 0, 1).unsqueeze(0));
   EXPECT_THAT(error_message("data", [&] { task->losses(fewer, batch); }),
               HasSubstr("expected 1 landmarks"));
-}
-
-/// A pair whose moving image is the fixed one moved by 2 voxels, with descriptors [1, C, D, H, W].
-struct DescribedPair {
-  Batch batch;
-  Prediction prediction;
-};
-
-DescribedPair described(std::int64_t channels, bool same) {
-  DescribedPair pair;
-  pair.batch = moved_block();
-  const at::Tensor fixed = torch::randn({1, channels, kEdge, kEdge, kEdge});
-  const at::Tensor moving = same ? fixed.roll(2, 4) : torch::randn_like(fixed);
-  const auto unit = [](const at::Tensor& x) { return x / x.square().sum(1, true).sqrt(); };
-  pair.prediction = Prediction::intensity(unit(fixed));
-  pair.prediction.extra["moving"] = unit(moving);
-  return pair;
-}
-
-TEST(ContrastiveTask, IsContentWithDescriptorsThatFollowTheDisplacement) {
-  const auto task = task_of("{name: contrastive, places: 200, margin: 0.5}");
-  const DescribedPair same = described(64, true);
-  EXPECT_LT(task->losses(same.prediction, same.batch)[0].value.item<double>(), 0.05);
-  const auto metrics = task->metrics();
-  metrics->add(same.prediction, same.batch);
-  EXPECT_NEAR(metric_of(metrics->values(), "top1"), 1.0, 1e-9);
-  EXPECT_NEAR(metric_of(metrics->values(), "distance_mm"), 0.0, 1e-6);
-  const DescribedPair other = described(64, false);
-  EXPECT_GT(task->losses(other.prediction, other.batch)[0].value.item<double>(), 4.0);
-  const auto bad = task->metrics();
-  bad->add(other.prediction, other.batch);
-  EXPECT_LT(metric_of(bad->values(), "top1"), 0.1);
-}
-
-TEST(ContrastiveTask, SaysWhereTheDisplacementComesFrom) {
-  const auto task = task_of("{name: contrastive}");
-  DescribedPair pair = described(8, true);
-  pair.batch.entries.erase("displacement");
-  EXPECT_THAT(error_message("model", [&] { task->losses(pair.prediction, pair.batch); }),
-              HasSubstr("displacement between them"));
 }
 
 }  // namespace

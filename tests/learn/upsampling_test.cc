@@ -5,6 +5,7 @@
 #include "framework/infer/finer_slices.h"
 #include "framework/infer/volume_predictor.h"
 #include "framework/learn/batch_padding.h"
+#include "framework/learn/task_outputs.h"
 #include "framework/learn/trainer.h"
 
 #include "tests/learn/synthetic_experiment.h"
