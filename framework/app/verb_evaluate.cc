@@ -31,6 +31,7 @@ struct EvaluateConfig {
   std::map<std::string, std::string> input;
   std::string kind = "labels";
   std::vector<double> spacing;
+  bool ignore_positions = false;
   std::string device;
   std::int64_t threads = 0;
   config::Node infer;
@@ -56,6 +57,9 @@ struct EvaluateConfig {
           "optional input.mask=<file> that parts them into inside (not 0) and outside");
     field("kind", kind, "what these files are", config::OneOf{"labels", "images"});
     field("spacing", spacing, "voxel size in mm [x, y, z] for files that state none");
+    field("ignore_positions",
+          ignore_positions,
+          "compare these files voxel by voxel, whatever spacing and position they state");
     field("device", device, "device; empty = as in training");
     field("threads", threads, "threads; 0 = all cores", config::AtLeast{0});
     field("infer", infer, "keys of the group `infer` that differ from the training's");
@@ -117,6 +121,19 @@ ReadOptions read_options(const EvaluateConfig& config) {
   return options;
 }
 
+void check_comparable(const EvaluateConfig& config,
+                      const Volume& volume,
+                      const std::string& file,
+                      const Volume& reference,
+                      const std::string& reference_file) {
+  Geometry geometry = volume.geometry;
+  if (config.ignore_positions) {
+    geometry = reference.geometry;
+    geometry.shape = volume.geometry.shape;
+  }
+  check_same_grid(geometry, file, reference.geometry, reference_file);
+}
+
 int evaluate_images(const EvaluateConfig& config, bool json) {
   const ReadOptions options = read_options(config);
   const std::string& reference_file = config.input.at("reference");
@@ -124,7 +141,7 @@ int evaluate_images(const EvaluateConfig& config, bool json) {
   const auto read = [&](const char* role) {
     const std::string& file = config.input.at(role);
     Volume volume = read_volume(file, options);
-    check_same_grid(volume.geometry, file, reference.geometry, reference_file);
+    check_comparable(config, volume, file, reference, reference_file);
     return volume.data;
   };
   const at::Tensor mask = config.input.contains("mask") ? read("mask") : at::Tensor();
@@ -140,7 +157,7 @@ int evaluate_labels(const EvaluateConfig& config, bool json) {
   const std::string& reference_file = config.input.at("reference");
   const Volume prediction = read_labels(prediction_file, options);
   const Volume reference = read_labels(reference_file, options);
-  check_same_grid(prediction.geometry, prediction_file, reference.geometry, reference_file);
+  check_comparable(config, prediction, prediction_file, reference, reference_file);
   check_label_range(prediction.data, prediction_file);
   check_label_range(reference.data, reference_file, /*lowest=*/-1);  // -1: not annotated
   const std::int64_t classes = 1 + std::max(prediction.data.max().item<std::int64_t>(),

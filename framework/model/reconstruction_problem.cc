@@ -48,6 +48,17 @@ std::shared_ptr<const ScanOperators> make_operators(const ScanGeometry& scan,
   return made;
 }
 
+/// The mask on the slices' own grid: a batch's images may have grown to what the network takes.
+at::Tensor without_padding(const BatchEntry& mask) {
+  if (!mask.valid) return mask.data;
+  at::Tensor part = mask.data;
+  for (int axis = 0; axis < 3; ++axis) {
+    const auto i = static_cast<std::size_t>(axis);
+    part = part.narrow(2 + axis, mask.valid->start[i], mask.valid->size[i]);
+  }
+  return part;
+}
+
 std::int64_t padding(std::int64_t size, std::int64_t multiple) {
   return (size + multiple - 1) / multiple * multiple - size;
 }
@@ -104,7 +115,7 @@ ReconstructionProblem::ReconstructionProblem(const Batch& batch,
 
   completed_ = entry.data.to(torch::kFloat);
   measured_ = completed_;
-  if (metal.any()) complete(batch.at("metal").data, metal);
+  if (metal.any()) complete(without_padding(batch.at("metal")), metal);
   measure_scale();
   measured_ = measured_ / scale_;
   completed_ = completed_ / scale_;

@@ -229,5 +229,17 @@ TEST_F(LearnedReconstructionProgram, RefusesWhatDoesNotFit) {
   EXPECT_THAT(constant.err, HasSubstr("flat.mha: expected a reference with contrast"));
 }
 
+TEST_F(LearnedReconstructionProgram, IsComparedByVoxelWhereFilesStateOtherPositionsOnDemand) {
+  write_grid(folder_ / "elsewhere.mha", at::rand({2, 32, 32}), 0.5);
+  std::vector<std::string> words = {
+      "evaluate", "kind=images", "input.prediction=elsewhere.mha", "input.reference=truth.mha"};
+  EXPECT_THAT(run_program(words, folder_).err, HasSubstr("expected the same grid, got spacing"));
+  words.push_back("ignore_positions=true");
+  EXPECT_EQ(run_program(words, folder_).code, 0);
+  write_grid(folder_ / "smaller.mha", at::rand({2, 31, 32}));
+  words[2] = "input.prediction=smaller.mha";
+  EXPECT_THAT(run_program(words, folder_).err, HasSubstr("expected the same grid, got size"));
+}
+
 }  // namespace
 }  // namespace triptych

@@ -124,6 +124,18 @@ TEST(ReconstructionProblem, CompletesWhatIsBehindMetalAndTrustsTheRest) {
   }
 }
 
+TEST(ReconstructionProblem, TakesTheMaskOfAPaddedBatchOnTheSlicesOwnGrid) {
+  ScanOperatorCache cache;
+  const Batch batch = reconstruction_batch({ScanOf{.views = 20, .metal = true}});
+  Batch padded = batch;
+  BatchEntry& mask = padded.entries.at("metal");
+  mask.data = at::constant_pad_nd(mask.data, {0, 8, 0, 4}, -1);
+  mask.valid = Region{{0, 0, 0}, {1, 32, 32}};
+  const ReconstructionProblem plain(batch, {"nmar"}, cache), grown(padded, {"nmar"}, cache);
+  EXPECT_TRUE(at::equal(grown.completed(), plain.completed()));
+  EXPECT_TRUE(at::equal(grown.trust(), plain.trust()));
+}
+
 TEST(ReconstructionProblem, RefusesImagesAndMasksOfAnotherSize) {
   ScanOperatorCache cache;
   Batch images = reconstruction_batch({ScanOf{.views = 10}});
