@@ -13,6 +13,8 @@
 #include <cmath>
 #include <numeric>
 
+#include <fmt/core.h>
+
 namespace triptych {
 namespace {
 
@@ -42,6 +44,7 @@ TEST_P(FilteredBackProjection, ConvergesToTheEllipsesWithResolution) {
   // ripples beside them add a logarithm.)
   const double slope = 0.5 * std::log2(coarse / fine);
   RecordProperty("slope", std::to_string(slope));
+  RecordProperty("mean_errors", fmt::format("{:.5f} {:.5f} {:.5f}", coarse, middle, fine));
   EXPECT_GT(slope, 0.85) << coarse << " " << middle << " " << fine;
   EXPECT_GT(coarse, 1.5 * middle);
   EXPECT_GT(middle, 1.5 * fine);

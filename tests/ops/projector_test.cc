@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include <fmt/core.h>
+
 namespace triptych {
 namespace {
 
@@ -34,6 +36,7 @@ class Projector : public ::testing::TestWithParam<Beam> {};
 
 TEST_P(Projector, BackProjectionIsTheExactAdjoint) {
   const AwkwardScan awkward(GetParam());
+  double largest = 0.0;
   for (const std::int64_t slices : {1, 20, 40, 70}) {
     const at::Tensor x = at::randn({slices, 45, 37});
     const at::Tensor y = at::randn({slices, 29, AwkwardScan::kColumns});
@@ -42,7 +45,9 @@ TEST_P(Projector, BackProjectionIsTheExactAdjoint) {
     const double error =
         std::abs(inner_product(ax, y) - inner_product(x, aty)) / (two_norm(ax) * two_norm(y));
     EXPECT_LT(error, 1e-6) << slices << " slices";
+    largest = std::max(largest, error);
   }
+  RecordProperty("largest_error", fmt::format("{:.1e}", largest));
 }
 
 TEST_P(Projector, KernelAgreesWithLibTorchOperators) {
