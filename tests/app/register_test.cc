@@ -153,6 +153,23 @@ TEST_F(Register, WorksOnACoarserGridWithinItsMemory) {
   EXPECT_EQ(read_header(path("coarse/warped.nii.gz")).geometry.shape, kShape);
 }
 
+TEST_F(Register, WarnsOfADeformationThatMadeImagesLessAlike) {
+  const auto good = align({"output=alike", "displacement=false", "pictures=false"});
+  ASSERT_EQ(good.code, 0) << good.err;
+  EXPECT_THAT(good.err, ::testing::Not(HasSubstr("lowered the mutual information")));
+  const fs::path spine = fs::path(TRIPTYCH_SOURCE_DIR) / "../shared/data/spine_t1_t2";
+  if (!fs::exists(spine)) GTEST_SKIP() << "no shared data beside the project";
+  const auto finished = testing::run_program({"register",
+                                              "input.fixed=" + (spine / "t2.nii.gz").string(),
+                                              "input.moving=" + (spine / "t1.nii.gz").string(),
+                                              "output=spine",
+                                              "displacement=false",
+                                              "pictures=false"},
+                                             folder_);
+  ASSERT_EQ(finished.code, 0) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("the deformation lowered the mutual information from"));
+}
+
 TEST_F(Register, AlignsPicturesInPixels) {
   const auto picture =
       [&](const std::string& name, std::int64_t x, std::int64_t y, std::int64_t channels) {
