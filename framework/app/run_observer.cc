@@ -123,8 +123,12 @@ void RunObserver::on_predictions(std::int64_t step,
       panels.push_back(panel("input", slice_of(grey, middle), {}, geometry));
       panels.push_back(panel("prediction", slice_of(activated[item], out), {}, geometry));
       if (compared && batch.at(roles.reference).kind == EntryKind::kIntensity) {
-        panels.push_back(
-            panel("reference", slice_of(batch.at(roles.reference).data[item], out), {}, geometry));
+        const BatchEntry& reference = batch.at(roles.reference);  // a moving image has its own grid
+        const at::Tensor other = reference.data[item];
+        panels.push_back(panel("reference",
+                               slice_of(other, other.size(1) / 2),
+                               {},
+                               reference.geometry[static_cast<std::size_t>(item)]));
       }
     }
     const std::string& id = batch.ids[static_cast<std::size_t>(item)];

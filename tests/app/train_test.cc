@@ -252,6 +252,10 @@ TEST(Train, RunsEveryRecipeForTwoSteps) {
     }
     if (name == "registration_phantom")
       words.insert(words.end(), {"datasets.phantoms.size=[16,16,16]", "datasets.phantoms.train=2"});
+    if (name == "joint_implant")  // a moving image on a grid of its own; studies take lab-CT
+      words.insert(words.end(),
+                   {"tasks.registration.roles.moving=followup_mri",
+                    "tasks.registration.roles.moving_label=followup_mri_label"});
     if (name == "registration_labels" || name == "registration_features")
       words.insert(words.end(),
                    {"datasets.labels.size=[16,16,16]", "datasets.labels.validation=1"});
