@@ -74,7 +74,7 @@ struct Trainer::State {
   void enter_stage();
   void start_loaders();
   void train_step();
-  double accumulate_gradients(std::vector<std::string>& ids);
+  double accumulate_gradients(GroupBatches& batches, std::vector<std::string>& ids);
   void check_gradient(double norm, const std::vector<std::string>& ids) const;
   void log_row();
   bool validation_is_due() const;
@@ -149,10 +149,11 @@ double Trainer::State::seconds_waiting() const {
   return sum;
 }
 
-double Trainer::State::accumulate_gradients(std::vector<std::string>& ids) {
+/// Leaves the last batches in `batches`, and the items of all of them in `ids`.
+double Trainer::State::accumulate_gradients(GroupBatches& batches, std::vector<std::string>& ids) {
   double loss = 0.0;
   for (std::int64_t i = 0; i < config().accumulate; ++i) {
-    std::vector<std::pair<const TaskGroup*, Batch>> batches;
+    batches.clear();
     for (std::size_t g = 0; g < loaders.size(); ++g) {
       const TaskGroup& group = stages.groups()[g];
       batches.emplace_back(&group, prepared(loaders[g]->next(), experiment, group));
@@ -171,17 +172,23 @@ void Trainer::State::train_step() {
   enter_stage();
   const double waited_before = seconds_waiting();
   const auto seed = static_cast<std::uint64_t>(experiment.config().seed);
-  torch::manual_seed(
+  const std::uint64_t step_seed =
       mix_keys(seed, {hash_name("step"), static_cast<std::uint64_t>(progress.step)}) +
-      static_cast<std::uint64_t>(context.rank()));
+      static_cast<std::uint64_t>(context.rank());
+  torch::manual_seed(step_seed);
+  GroupBatches batches;
   std::vector<std::string> ids;
-  const double loss = accumulate_gradients(ids);
+  const double loss = accumulate_gradients(batches, ids);
   gradient_norm = optimizer.clip_gradients(config().clip_norm);
   check_gradient(gradient_norm, ids);
   factor = schedule->factor(progress.step);
   optimizer.step(factor);
   optimizer.zero_grad();
   gradients.adversaries().update(factor);
+  if (experiment.weighting().looks_back()) {
+    torch::manual_seed(step_seed);  // dropout as in the step
+    gradients.look_back(batches);
+  }
   average_buffers();
   ++progress.step;
   changed = true;

@@ -45,15 +45,24 @@ GradientStep::GradientStep(Experiment& experiment,
       torch::ones({count}, torch::TensorOptions(torch::kBool).device(experiment.device()));
 }
 
-double GradientStep::add(const std::vector<std::pair<const TaskGroup*, Batch>>& batches,
-                         std::int64_t step) {
+std::vector<TaskOutput> GradientStep::outputs_of(const GroupBatches& batches) {
   std::vector<TaskOutput> outputs;
   for (const auto& [group, batch] : batches) {
     for (TaskOutput& output : group_outputs(experiment_, *group, batch))
       outputs.push_back(std::move(output));
   }
+  return outputs;
+}
+
+std::vector<TaskLoss> GradientStep::losses_of(const std::vector<TaskOutput>& outputs) const {
   std::vector<TaskLoss> losses = task_losses(experiment_, outputs);
   adversaries_.add_generator_terms(outputs, losses);
+  return losses;
+}
+
+double GradientStep::add(const GroupBatches& batches, std::int64_t step) {
+  const std::vector<TaskOutput> outputs = outputs_of(batches);
+  const std::vector<TaskLoss> losses = losses_of(outputs);
   note_terms(losses);
   note_insight(losses, step);
   const at::Tensor total = weighted(losses);
@@ -70,20 +79,30 @@ double GradientStep::add(const std::vector<std::pair<const TaskGroup*, Batch>>& 
 /// The scalar of all losses; undefined when no task is present.
 at::Tensor GradientStep::weighted(const std::vector<TaskLoss>& losses) {
   Weighting& weighting = experiment_.weighting();
-  const bool shares_values = context_.ranks() > 1 && weighting.reads_loss_values();
-  if (losses.empty() && !shares_values) return {};
+  const bool shares = context_.ranks() > 1 && weighting.reads_loss_values();
+  if (losses.empty() && !shares) return {};
   at::Tensor all = stacked(losses);
   if (weighting.needs_jacobian()) return all.sum();
   at::Tensor present = presence(losses);
-  if (shares_values) {
-    std::vector<at::Tensor> means = {torch::where(present, all.detach(), torch::zeros_like(all)),
-                                     present.to(torch::kFloat)};
-    context_.average(means);
-    present = means[1] > 0.0;
-    const at::Tensor mean = torch::where(present, means[0] / means[1], torch::zeros_like(means[0]));
-    all = mean + (all - all.detach());  // the value is the ranks', the gradient this one's
-  }
+  if (shares) share_values(all, present);
   return weighting.combine(all, present);
+}
+
+void GradientStep::share_values(at::Tensor& losses, at::Tensor& present) {
+  std::vector<at::Tensor> means = {
+      torch::where(present, losses.detach(), torch::zeros_like(losses)), present.to(torch::kFloat)};
+  context_.average(means);
+  present = means[1] > 0.0;
+  const at::Tensor mean = torch::where(present, means[0] / means[1], torch::zeros_like(means[0]));
+  losses = mean + (losses - losses.detach());
+}
+
+void GradientStep::look_back(const GroupBatches& batches) {
+  const torch::NoGradGuard no_grad;
+  const std::vector<TaskLoss> losses = losses_of(outputs_of(batches));
+  at::Tensor all = stacked(losses), present = presence(losses);
+  if (context_.ranks() > 1) share_values(all, present);
+  experiment_.weighting().look_back(all, present);
 }
 
 double GradientStep::checked_value(const at::Tensor& total,

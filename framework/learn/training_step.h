@@ -12,6 +12,9 @@
 
 namespace triptych {
 
+/// A batch of every group, for the network.
+using GroupBatches = std::vector<std::pair<const TaskGroup*, Batch>>;
+
 /// Trainable parameters by name: the model's as they are, the weighting's under "weighting.".
 NamedTensors trainable_parameters(Experiment& experiment);
 
@@ -33,9 +36,12 @@ class GradientStep {
   /// Adds the gradients of one batch of every group, and those of the adversaries; `step` is for
   /// messages. Returns the weighted loss, the mean over the ranks. A loss that is not finite on one
   /// rank throws on all of them.
-  double add(const std::vector<std::pair<const TaskGroup*, Batch>>& batches, std::int64_t step);
+  double add(const GroupBatches& batches, std::int64_t step);
   /// After the last batch of the step: hands Jacobian gradients over and averages over the ranks.
   void finish();
+  /// After the optimiser's step: shows the losses that `batches`, the last that were added, now
+  /// have to a weighting that looks_back().
+  void look_back(const GroupBatches& batches);
   AdversaryTraining& adversaries() { return adversaries_; }
   const AdversaryTraining& adversaries() const { return adversaries_; }
 
@@ -45,6 +51,12 @@ class GradientStep {
   std::vector<std::pair<std::string, double>> take_term_means();
 
  private:
+  /// What the batches lose, the adversaries' terms included.
+  std::vector<TaskLoss> losses_of(const std::vector<TaskOutput>& outputs) const;
+  std::vector<TaskOutput> outputs_of(const GroupBatches& batches);
+  /// Replaces the values of losses [T] by their means over the ranks that have the task, and leaves
+  /// the gradients alone; `present` becomes what any rank has.
+  void share_values(at::Tensor& losses, at::Tensor& present);
   at::Tensor weighted(const std::vector<TaskLoss>& losses);
   double checked_value(const at::Tensor& total,
                        const std::vector<TaskLoss>& losses,

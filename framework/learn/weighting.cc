@@ -16,6 +16,8 @@ at::Tensor Weighting::aggregate(const at::Tensor&, const at::Tensor&, const at::
   throw std::logic_error("aggregate() called on a weighting that combines losses");
 }
 
+void Weighting::look_back(const at::Tensor&, const at::Tensor&) {}
+
 std::vector<double> as_doubles(const at::Tensor& values) {
   const at::Tensor exact = values.detach().to(torch::kCPU, torch::kDouble).contiguous();
   return {exact.data_ptr<double>(), exact.data_ptr<double>() + exact.numel()};

@@ -36,6 +36,12 @@ class Weighting : public torch::nn::Module {
   virtual at::Tensor aggregate(const at::Tensor& jacobian,
                                const at::Tensor& losses,
                                const at::Tensor& present);
+  /// True when the weighting wants to see what a step has done: `look_back` is then called after
+  /// every step. Costs a forward pass.
+  virtual bool looks_back() const { return false; }
+  /// losses [T] of the batches that `combine` saw last, as the optimiser's step has left them,
+  /// their means over the ranks.
+  virtual void look_back(const at::Tensor& losses, const at::Tensor& present);
   /// Current weight of every task, for the logs.
   virtual std::vector<double> current_weights() const = 0;
 };

@@ -112,7 +112,11 @@ ArmComparison::ArmComparison(std::vector<ArmRun> runs, std::string reference)
   std::set<std::string> tasks;
   for (const ArmRun& run : runs_) {
     if (std::find(arms_.begin(), arms_.end(), run.arm) == arms_.end()) arms_.push_back(run.arm);
-    for (const auto& [task, scores] : run.tasks) tasks.insert(task);
+    for (const auto& [task, scores] : run.tasks) {
+      tasks.insert(task);
+      const auto [known, added] = scores_.try_emplace(std::tuple(run.arm, run.seed, task), scores);
+      if (!added) known->second.samples.insert(scores.samples.begin(), scores.samples.end());
+    }
   }
   std::stable_partition(
       arms_.begin(), arms_.end(), [&](const std::string& arm) { return arm == reference_; });
@@ -139,11 +143,8 @@ ArmComparison::Verdict ArmComparison::verdict_on(const std::string& arm,
 const TaskScores* ArmComparison::scores(const std::string& arm,
                                         const std::string& task,
                                         std::int64_t seed) const {
-  for (const ArmRun& run : runs_) {
-    const auto found = run.tasks.find(task);
-    if (run.arm == arm && run.seed == seed && found != run.tasks.end()) return &found->second;
-  }
-  return nullptr;
+  const auto found = scores_.find({arm, seed, task});
+  return found == scores_.end() ? nullptr : &found->second;
 }
 
 std::vector<std::int64_t> ArmComparison::seeds_of(const std::string& arm) const {

@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -22,7 +23,8 @@ struct TaskScores {
       {};  ///< by sample, by metric; NaN = undefined
 };
 
-/// A run of one arm of a comparison. An arm that trains each task alone has several runs a seed.
+/// A run of one arm of a comparison. An arm that trains each task alone has several runs a seed,
+/// and so has one that is cross-validated: their test samples count together.
 struct ArmRun {
   std::string arm = {};
   std::int64_t seed = 0;
@@ -105,6 +107,8 @@ class ArmComparison {
   std::string svg(const std::string& task) const;
 
   std::vector<ArmRun> runs_;
+  std::map<std::tuple<std::string, std::int64_t, std::string>, TaskScores>
+      scores_;  ///< by arm, seed, task; of all their runs
   std::string reference_;
   std::vector<std::string> arms_;
   std::vector<std::string> tasks_;

@@ -259,6 +259,20 @@ TEST(Train, RunsEveryRecipeForTwoSteps) {
     if (name == "registration_labels" || name == "registration_features")
       words.insert(words.end(),
                    {"datasets.labels.size=[16,16,16]", "datasets.labels.validation=1"});
+    if (name == "joint_brain" || name == "study_brain")
+      words.insert(words.end(),
+                   {"dataset@datasets.subjects=random_labels",
+                    "~datasets.subjects.files",
+                    "~datasets.subjects.splits",
+                    "~datasets.subjects.harmonise",
+                    "datasets.subjects.classes=3",
+                    "datasets.subjects.size=[2,16,16]",
+                    "datasets.subjects.train=2",
+                    "datasets.subjects.validation=1",
+                    "datasets.subjects.test=1",
+                    "tasks.segmentation.sampling.axes=[0]",
+                    "tasks.registration.sampling.axes=[0]",
+                    "tasks.segmentation.head.num_classes=3"});
     if (name == "registration_slabs")
       words.insert(words.end(),
                    {"dataset@datasets.pairs.of=random_labels",

@@ -179,8 +179,16 @@ TEST(Famo, WeighsByInverseLossesFirst) {
   EXPECT_NEAR(total.item<double>(), 0.8 + 0.2 * 4.0, 1e-6);
 }
 
+std::shared_ptr<Weighting> famo_from_batch_to_batch() {
+  config::Node config = config::Node::map();
+  config.set("name", config::Node("famo"));
+  config.set("decay", config::Node(0.0));
+  config.set("same_batch", config::Node(false));
+  return WeightingRegistry::instance().create(config, {{"a", "b"}, {1.0, 1.0}});
+}
+
 TEST(Famo, TurnsToTheTaskThatFallsSlowly) {
-  const auto weighting = make("famo", 2, {{"decay", 0.0}});
+  const auto weighting = famo_from_batch_to_batch();
   for (int i = 0; i < 50; ++i) {
     const auto fast = static_cast<float>(std::pow(0.9, i));
     weighting->combine(at::tensor({fast, 1.0F}), all_present(2));
@@ -188,6 +196,36 @@ TEST(Famo, TurnsToTheTaskThatFallsSlowly) {
   const double last = std::pow(0.9, 49);
   const std::vector<double> weights = weighting->current_weights();
   EXPECT_GT(weights[1], weights[0] * last);  // z_2 > z_1
+}
+
+// z = (1/2, 1/2) and a fall of (log 2, 0) give xi = (-x, x) with x = rate * log(2) / 4.
+TEST(Famo, FollowsTheFallOnTheSameBatch) {
+  constexpr double kRate = 0.5, kDecay = 0.1;
+  const auto weighting = make("famo", 2, {{"learning_rate", kRate}, {"decay", kDecay}});
+  ASSERT_TRUE(weighting->looks_back());
+  weighting->combine(at::tensor({2.0F, 1.0F}), all_present(2));
+  weighting->look_back(at::tensor({1.0F, 1.0F}), all_present(2));
+  const double first = kRate * std::log(2.0) / 4.0;
+  weighting->combine(at::ones({2}), all_present(2));
+  EXPECT_NEAR(weighting->current_weights()[0], 1.0 / (1.0 + std::exp(2.0 * first)), 1e-9);
+  weighting->combine(at::tensor({8.0F, 4.0F}), all_present(2));  // another batch: no fall
+  weighting->look_back(at::tensor({8.0F, 4.0F}), all_present(2));
+  const double second = first * (1.0 - kRate * kDecay);
+  weighting->combine(at::ones({2}), all_present(2));
+  EXPECT_NEAR(weighting->current_weights()[0], 1.0 / (1.0 + std::exp(2.0 * second)), 1e-9);
+}
+
+TEST(Famo, KeepsTheLogitOfAnAbsentTask) {
+  const auto weighting = make("famo", 2, {{"decay", 0.0}});
+  const at::Tensor first_alone = at::tensor({1, 0}).to(at::kBool);
+  weighting->combine(at::tensor({2.0F, 3.0F}), all_present(2));
+  weighting->look_back(at::tensor({2.0F, std::nanf("")}), first_alone);
+  weighting->combine(at::ones({2}), all_present(2));
+  EXPECT_NEAR(weighting->current_weights()[0], 0.5, 1e-9);
+}
+
+TEST(Famo, NeedsNoSecondPassFromBatchToBatch) {
+  EXPECT_FALSE(famo_from_batch_to_batch()->looks_back());
 }
 
 TEST(Normalised, TakesTheLossesUnitAway) {

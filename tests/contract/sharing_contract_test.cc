@@ -175,6 +175,58 @@ TEST(Soft, PenaltyIsTheTraceOfThePaper) {
   EXPECT_NEAR(sharing->penalty().item<double>(), expected, 1e-3 * expected);
 }
 
+TEST(Attention, KeepsTheSharedFeaturesWhereMasksAreOne) {
+  const auto sharing = make_sharing(named("attention"), {"a", "b"});
+  sharing->eval();
+  const at::NoGradGuard no_grad;
+  for (const auto& own : sharing->named_parameters()) {
+    if (own.key().ends_with("mask.weight")) at::Tensor(own.value()).zero_();
+    if (own.key().ends_with("mask.bias")) at::Tensor(own.value()).fill_(30.0F);
+  }
+  const at::Tensor image = at::randn({1, 1, 1, 8, 8});
+  const at::Tensor shared = flat(const_cast<Backbone&>(sharing->column()).forward(image));
+  for (const auto& [task, pyramid] : sharing->forward(image, {"a", "b"}))
+    EXPECT_TRUE(testing::near(flat(pyramid), shared, 1e-6)) << task;
+}
+
+TEST(Attention, ATasksGradientReachesTheTrunkTheCarriersAndItsOwnMasks) {
+  const auto sharing = make_sharing(named("attention"), {"a", "b"});
+  const at::Tensor image = at::randn({1, 1, 1, 8, 8});
+  flat(sharing->forward(image, {"a", "b"}).at("a")).square().sum().backward();
+  for (const auto& own : sharing->named_parameters()) {
+    const bool others = own.key().starts_with("attention_b_");
+    EXPECT_EQ(own.value().grad().defined(), !others) << own.key();
+  }
+}
+
+TEST(Attention, WhatATaskAttendedToReachesItsNextMaskThroughTheCarrier) {
+  const auto sharing = make_sharing(named("attention"), {"a", "b"});
+  sharing->eval();
+  const at::NoGradGuard no_grad;
+  const at::Tensor image = at::randn({1, 1, 1, 8, 8});
+  const auto before = sharing->forward(image, {"a", "b"});
+  at::Tensor(parameter(*sharing, "attention_a_encoder_0.mask.bias")).fill_(-30.0F);
+  const auto after = sharing->forward(image, {"a", "b"});
+  const auto coarsest = before.at("a").levels.size() - 1;
+  EXPECT_FALSE(at::equal(before.at("a").levels[coarsest], after.at("a").levels[coarsest]));
+  EXPECT_TRUE(at::equal(flat(before.at("b")), flat(after.at("b"))));
+}
+
+TEST(Attention, ConvolvesWhatItCarriesInThreeDimensionsInAVolume) {
+  config::Node backbone = config::Node::map();
+  backbone.set("name", config::Node("unet"));
+  backbone.set("width", config::Node(2));
+  backbone.set("depth", config::Node(2));
+  backbone.set("dimensions", config::Node(3));
+  const auto sharing = SharingRegistry::instance().create(named("attention"), {"a"}, [backbone] {
+    return BackboneRegistry::instance().create(backbone, BackboneInput{1});
+  });
+  EXPECT_EQ(parameter(*sharing, "carrier_encoder_1.weight").sizes(),
+            (std::vector<std::int64_t>{4, 2, 3, 3, 3}));
+  const FeaturePyramid pyramid = sharing->forward(at::randn({1, 1, 8, 8, 8}), {"a"}).at("a");
+  check_shape(pyramid.level(0), {1, 2, 8, 8, 8}, "finest");
+}
+
 TEST(Attention, PassesAtMostTheSharedFeatures) {
   const auto sharing = make_sharing(named("attention"), {"a", "b"});
   sharing->eval();

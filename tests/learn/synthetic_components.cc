@@ -345,7 +345,9 @@ class SumWeighting final : public Weighting {
     bool jacobian = false;
     bool trainable = false;
     bool reads_values = false;
+    bool looks_back = false;
     void visit(auto& field) {
+      field("looks_back", looks_back, "show the losses after a step as the weights");
       field("jacobian", jacobian, "aggregate gradients");
       field("trainable", trainable, "learn log variances");
       field("reads_values", reads_values, "weights are the inverse losses of the step before");
@@ -366,6 +368,10 @@ class SumWeighting final : public Weighting {
     }
     const at::Tensor terms = config_.trainable ? torch::exp(-scale_) * losses + scale_ : losses;
     return torch::where(present, terms, torch::zeros_like(terms)).sum();
+  }
+  bool looks_back() const override { return config_.looks_back; }
+  void look_back(const at::Tensor& losses, const at::Tensor&) override {
+    weights_ = as_doubles(losses);
   }
   bool needs_jacobian() const override { return config_.jacobian; }
   at::Tensor aggregate(const at::Tensor& jacobian,

@@ -288,6 +288,21 @@ TEST(Trainer, TaskGradientsThatAreSummedEqualTheGradientOfTheSum) {
   EXPECT_LT(largest_difference(combined, by_task), 1e-5);
 }
 
+TEST(Trainer, ShowsAWeightingWhatTheStepMadeOfItsBatch) {
+  config::Node node = with(plain(one_task()), "weighting.looks_back", "true");
+  node = with(node, "datasets.blocks", "{name: test_blocks, train: 1, size: [1, 8, 8]}");
+  node = with(node, "tasks.halves.batch_size", "1");  // the same batch in every step
+  const RunFolder run;
+  Recorder recorder;
+  train(node, run, false, &recorder);
+  const auto rows = recorder.of("train");
+  ASSERT_EQ(rows.size(), 8U);
+  for (std::size_t i = 0; i + 1 < rows.size(); ++i) {
+    EXPECT_NEAR(rows[i].values.at("weight/halves"), rows[i + 1].values.at("loss/train"), 1e-6);
+    EXPECT_LT(rows[i].values.at("weight/halves"), rows[i].values.at("loss/train"));
+  }
+}
+
 TEST(Trainer, AccumulatedBatchesEqualALargeOne) {
   const RunFolder large, small;
   for (const char* jacobian : {"false", "true"}) {

@@ -77,6 +77,31 @@ TEST(ArmComparison, OnlyWhatHoldsInEveryDrawIsSignificant) {
   EXPECT_FALSE(none.significant());
 }
 
+TEST(ArmComparison, FoldsOfASeedCountTogether) {
+  std::vector<ArmRun> runs;
+  for (const std::int64_t seed : {0, 1}) {
+    for (const char* fold : {"first", "second"}) {
+      const double base = std::string(fold) == "first" ? 0.4 : 0.8;
+      for (const char* arm : {"single", "joint"}) {
+        TaskScores scores;
+        scores.main_metric = "iou";
+        scores.lower_is_better["iou"] = false;
+        scores.samples[fold]["iou"] = base + (std::string(arm) == "joint" ? 0.1 : 0.0);
+        runs.push_back(run_of(arm, seed, {{"bone", scores}}));
+      }
+    }
+  }
+  const ArmComparison comparison(std::move(runs), "single");
+  EXPECT_NEAR(comparison.mean("single", "bone", "iou").mean, 0.6, 1e-12);
+  EXPECT_NEAR(comparison.mean("single", "bone", "iou").standard_error, 0.0, 1e-12);
+  const PairedDifference gain = comparison.difference("joint", "bone");
+  EXPECT_EQ(gain.samples, 2);
+  EXPECT_EQ(gain.seeds, 2);
+  EXPECT_NEAR(gain.mean, 0.1, 1e-12);
+  EXPECT_THAT(comparison.summary().markdown(), HasSubstr("| 1.0"))
+      << "time: two folds beside two folds";
+}
+
 TEST(ArmComparison, RelativeGainAveragesTheTasksWithTheirSign) {
   const std::vector<ArmRun> runs = {
       run_of("single",

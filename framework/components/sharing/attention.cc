@@ -9,33 +9,37 @@ namespace {
 /// features, seen beside what the task attended to at the stage before.
 class AttentionGate final : public torch::nn::Module {
  public:
+  /// `before`: channels of what comes from the stage before, 0 at the first one.
   AttentionGate(std::int64_t shared, std::int64_t before)
       : reduce_(register_module(
             "reduce", torch::nn::Conv3d(torch::nn::Conv3dOptions(shared + before, shared, 1)))),
         mask_(register_module("mask",
                               torch::nn::Conv3d(torch::nn::Conv3dOptions(shared, shared, 1)))) {}
 
-  /// shared [N, C, D, H, W]; before of any size, undefined at the first stage.
+  /// shared [N, C, D, H, W]; before [N, B, D, H, W], undefined at the first stage.
   at::Tensor forward(const at::Tensor& shared, const at::Tensor& before) {
-    at::Tensor seen = shared;
-    if (before.defined()) seen = torch::cat({shared, fitted(before, shared)}, 1);
+    const at::Tensor seen = before.defined() ? torch::cat({shared, before}, 1) : shared;
     return shared * torch::sigmoid(mask_(torch::relu(reduce_(seen))));
   }
 
  private:
-  static at::Tensor fitted(const at::Tensor& before, const at::Tensor& shared) {
-    const at::IntArrayRef size = shared.sizes().slice(2);
-    if (before.size(4) > shared.size(4) || before.size(2) > shared.size(2))
-      return torch::adaptive_avg_pool3d(before, size);
-    return torch::upsample_nearest3d(before, size);
-  }
-
   torch::nn::Conv3d reduce_, mask_;
 };
 
+/// Means over blocks, or copies of voxels, on the grid of `other`.
+at::Tensor fitted(const at::Tensor& features, const at::Tensor& other) {
+  const at::IntArrayRef size = other.sizes().slice(2);
+  if (features.size(4) > other.size(4) || features.size(2) > other.size(2))
+    return torch::adaptive_avg_pool3d(features, size);
+  return torch::upsample_nearest3d(features, size);
+}
+
 /// A shared trunk with soft attention of every task (Liu, Johns and Davison, End-to-end multi-task
 /// learning with attention, MTAN, 2019): after each stage a task takes its part of the shared
-/// features through a mask. The paper's convolution behind every mask is left out.
+/// features through a mask, and a convolution that all tasks share carries it on to the next mask.
+///
+/// Unlike in the paper there is no normalisation behind that convolution, and on the way down it
+/// follows the pooling, where it costs a quarter.
 class AttentionSharing final : public Sharing {
  public:
   struct Config {
@@ -46,13 +50,21 @@ class AttentionSharing final : public Sharing {
                    const std::vector<std::string>& tasks,
                    const BackboneFactory& make_backbone)
       : column_(register_module("column", make_backbone())) {
+    const std::vector<StageSpec>& stages = column().stages();
+    const std::int64_t depth = column().slab() == 0 ? 3 : 1;
+    for (std::size_t stage = 1; stage < stages.size(); ++stage) {
+      const auto options = torch::nn::Conv3dOptions(
+                               stages[stage - 1].channels, stages[stage].channels, {depth, 3, 3})
+                               .padding({depth / 2, 1, 1});
+      carriers_.push_back(
+          register_module("carrier_" + stages[stage].name, torch::nn::Conv3d(options)));
+    }
     for (const std::string& task : tasks) {
-      std::int64_t before = 0;
-      for (const StageSpec& stage : column().stages()) {
+      for (std::size_t stage = 0; stage < stages.size(); ++stage) {
+        const std::int64_t channels = stages[stage].channels;
         gates_[task].push_back(
-            register_module("attention_" + task + "_" + stage.name,
-                            std::make_shared<AttentionGate>(stage.channels, before)));
-        before = stage.channels;
+            register_module("attention_" + task + "_" + stages[stage].name,
+                            std::make_shared<AttentionGate>(channels, stage == 0 ? 0 : channels)));
       }
     }
   }
@@ -70,7 +82,8 @@ class AttentionSharing final : public Sharing {
       const std::int64_t level = column().stages()[stage].pyramid_level;
       for (const std::string& task : tasks) {
         at::Tensor& own = attended[task];
-        own = gates_.at(task)[stage]->forward(activations.current, own);
+        own = gates_.at(task)[stage]->forward(activations.current,
+                                              carried(stage, own, activations.current));
         if (level >= 0) pyramids[task].levels[static_cast<std::size_t>(level)] = own;
       }
     }
@@ -84,7 +97,14 @@ class AttentionSharing final : public Sharing {
   }
 
  private:
+  /// What a task attended to at the stage before, on the grid of this one; undefined at the first.
+  at::Tensor carried(std::size_t stage, const at::Tensor& before, const at::Tensor& shared) {
+    if (stage == 0) return {};
+    return torch::relu(carriers_[stage - 1](fitted(before, shared)));
+  }
+
   std::shared_ptr<Backbone> column_;
+  std::vector<torch::nn::Conv3d> carriers_;  ///< to every stage but the first, for all tasks
   std::map<std::string, std::vector<std::shared_ptr<AttentionGate>>> gates_;  ///< by task, by stage
 };
 

@@ -11,7 +11,8 @@ namespace {
 /// features are mixed, x_i' = sum_j a_ij x_j, with learned a near the identity. Every image passes
 /// all columns.
 ///
-/// optimizer.rates={sharing.stitch: 100} gives the mixing a learning rate of its own.
+/// optimizer.rates={sharing.stitch: 100} gives the mixing a learning rate of its own. Columns run one
+/// by one: a convolution of all of them with a group each takes as long (docs/benchmarks.md).
 class CrossStitchSharing final : public Sharing {
  public:
   struct Config {

@@ -47,6 +47,11 @@ class NormalisedWeighting final : public Weighting {
     return inner_->aggregate(jacobian / divisor.unsqueeze(1), losses / divisor, present);
   }
 
+  bool looks_back() const override { return inner_->looks_back(); }
+  void look_back(const at::Tensor& losses, const at::Tensor& present) override {
+    inner_->look_back(losses / known_scale(), present);
+  }
+
   std::vector<double> current_weights() const override {
     std::vector<double> weights = inner_->current_weights();
     const std::vector<double> scale = as_doubles(scale_);
@@ -64,6 +69,9 @@ class NormalisedWeighting final : public Weighting {
     const at::Tensor mean =
         torch::where(scale_ > 0, config_.momentum * scale_ + (1.0 - config_.momentum) * size, size);
     scale_.copy_(torch::where(present, mean, scale_));
+    return known_scale();
+  }
+  at::Tensor known_scale() const {
     return torch::where(scale_ > 0, scale_, torch::ones_like(scale_));
   }
 
