@@ -121,6 +121,8 @@ void Experiment::collect_channels(const ExperimentTask& task) {
   for (const RoleBinding& role : task.task->roles()) {
     const EntrySpec* entry = find_entry(*task.dataset, role.entry);
     if (entry == nullptr) {
+      // What a task's recipe binds by default has the role's own name, and may be absent.
+      if (!role.required && role.entry == role.role) continue;
       const std::vector<std::string> names = entry_names(*task.dataset);
       const std::string meant = did_you_mean(role.entry, names);
       throw ConfigError(

@@ -141,6 +141,12 @@ TEST(Experiment, RefusesRolesThatAreNeverRead) {
   expect_contains(message("{image: picture, clean: clean, mask: labels}"),
                   "tasks.halves: role 'mask' reads the entry 'labels', which data set 'blocks' "
                   "lacks; did you mean 'label'?");
+  const config::Node own_name =
+      with(one_task(),
+           "tasks.halves",
+           "{name: enhancement, dataset: blocks, losses: [{name: l1}], head: {name: test_linear, "
+           "channels: 1}, roles: {image: picture, clean: clean, mask: mask}}");
+  EXPECT_NO_THROW(Experiment(own_name, true));
 }
 
 TEST(Experiment, StandsWithoutItsDataSetWhereACheckpointKnowsTheClasses) {
