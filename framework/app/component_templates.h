@@ -9,6 +9,7 @@ namespace triptych::app::templates {
 
 inline constexpr const char* kHead = R"(#include "framework/core/nn.h"
 #include "framework/model/head.h"
+#include "framework/ops/mish.h"
 
 namespace triptych {
 namespace {
@@ -32,7 +33,7 @@ class CLASS final : public Head {
         logits_(register_module("logits", torch::nn::Conv3d(torch::nn::Conv3dOptions(config.hidden, config.num_classes, 1)))) {}
 
   Prediction forward(HeadInputs& inputs) override {
-    return Prediction::logits(logits_(torch::mish(hidden_(inputs.features("image").level(0)))));
+    return Prediction::logits(logits_(triptych::mish(hidden_(inputs.features("image").level(0)))));
   }
   std::int64_t out_channels() const override { return num_classes_; }
 
@@ -299,6 +300,46 @@ TRIPTYCH_REGISTER_WEIGHTING("NAME", CLASS)
 }  // namespace triptych
 )";
 inline constexpr const char* kWeightingRecipe = "name: NAME\nscale: 1.0\n";
+
+inline constexpr const char* kSharing = R"(#include "framework/core/nn.h"
+#include "framework/model/sharing.h"
+
+namespace triptych {
+namespace {
+
+/// One line: what the tasks share, and the source. As it is: nothing, a network for each task.
+class CLASS final : public Sharing {
+ public:
+  struct Config {
+    void visit(auto&) {}
+  };
+
+  CLASS(const Config&, const std::vector<std::string>& tasks, const BackboneFactory& make_backbone) {
+    for (const std::string& task : tasks) columns_[task] = register_module("column_" + task, make_backbone());
+  }
+
+  std::map<std::string, FeaturePyramid> forward(const at::Tensor& image, const std::vector<std::string>& tasks) override {
+    std::map<std::string, FeaturePyramid> pyramids;
+    for (const std::string& task : tasks) pyramids.emplace(task, columns_.at(task)->forward(image));
+    return pyramids;
+  }
+  const Backbone& column() const override { return *columns_.begin()->second; }
+  std::int64_t column_passes(std::int64_t tasks) const override { return tasks; }
+  void fold() override {
+    for (auto& [task, column] : columns_) {
+      if (auto folded = column->folded()) column = replace_module("column_" + task, std::move(folded));
+    }
+  }
+
+ private:
+  std::map<std::string, std::shared_ptr<Backbone>> columns_;
+};
+
+}  // namespace
+TRIPTYCH_REGISTER_SHARING("NAME", CLASS)
+}  // namespace triptych
+)";
+inline constexpr const char* kSharingRecipe = "name: NAME\n";
 
 inline constexpr const char* kLoss = R"(#include "framework/core/nn.h"
 #include "framework/learn/loss.h"

@@ -3,6 +3,7 @@
 
 #include "framework/config/component.h"
 #include "framework/core/error.h"
+#include "framework/core/place.h"
 #include "framework/core/standard_streams.h"
 #include "framework/core/stop.h"
 #include "framework/core/torch_compat.h"
@@ -39,16 +40,11 @@ int guarded(const std::function<int()>& work) {
   } catch (const Error& error) {
     print_error(error.category(), error.what(), error.hint());
     return error.exit_code();
-  } catch (const std::bad_alloc&) {
-    return out_of_memory();
-  } catch (const std::length_error&) {
-    return out_of_memory();
   } catch (const std::filesystem::filesystem_error& error) {
     return fail("io", fmt::format("{}: {}", error.path1().string(), error.code().message()));
   } catch (const std::exception& error) {
-    const std::string message = message_without_backtrace(error);
-    const bool allocator = message.find("allocate memory") != std::string::npos;
-    return allocator ? out_of_memory() : fail("numeric", message);
+    return is_out_of_memory(error) ? out_of_memory()
+                                   : fail("numeric", message_without_backtrace(error));
   }
 }
 

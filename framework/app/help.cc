@@ -176,10 +176,11 @@ const std::map<std::string, VerbHelp>& texts() {
       {"new",
        {"write the files of a new component, ready to build",
         "triptych new KIND NAME",
-        "KIND: backbone, head, task, dataset, loss, weighting. Writes <kind>s/NAME.cc (losses and "
-        "weightings below\n"
-        "framework/components) and experiments/<kind>/NAME.yaml into the folder that holds heads/ "
-        "and experiments/.\n"
+        "KIND: backbone, head, task, dataset, loss, sharing, weighting. Writes <kind>s/NAME.cc "
+        "and\n"
+        "experiments/<kind>/NAME.yaml into the folder that holds heads/ and experiments/; losses, "
+        "sharings and\n"
+        "weightings of the program's own tree lie below framework/components.\n"
         "Existing files stay as they are. Build to use it.",
         {"triptych new head my_head"},
         {}}},

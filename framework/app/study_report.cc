@@ -4,10 +4,12 @@
 #include "framework/core/error.h"
 #include "framework/core/file.h"
 #include "framework/core/log.h"
+#include "framework/core/suggest.h"
 #include "framework/learn/experiment.h"
 #include "framework/report/arm_comparison.h"
 #include "framework/report/task_affinity.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -70,13 +72,16 @@ std::string affinity_text(const std::optional<TaskAffinity>& affinity) {
       "{}\nRecommended groups: {}\n", affinity_table(*affinity).markdown(), groups_text(*affinity));
 }
 
-void write_comparison(const fs::path& folder, const ArmComparison& comparison) {
+void write_comparison(const fs::path& folder,
+                      const ArmComparison& comparison,
+                      const std::string& left_out) {
   const Table summary = comparison.summary(), differences = comparison.differences(),
               all = comparison.all_metrics();
   const std::optional<TaskAffinity> affinity = task_affinity(comparison);
   write_file_atomically(folder / "comparison.md",
-                        fmt::format("{}\n{}\n{}\n{}",
+                        fmt::format("{}\n{}{}\n{}\n{}",
                                     summary.markdown(),
+                                    left_out.empty() ? "" : left_out + "\n",
                                     affinity_text(affinity),
                                     differences.markdown(),
                                     all.markdown()));
@@ -96,6 +101,7 @@ void write_comparison(const fs::path& folder, const ArmComparison& comparison) {
                    "Recommended groups: " +
                        groups_text(*affinity));
   }
+  if (!left_out.empty()) page.add_text("jobs without scores", left_out, true);
   page.write(folder / "comparison.html");
   std::printf("%s\n%s%s\n",
               summary.text().c_str(),
@@ -103,26 +109,61 @@ void write_comparison(const fs::path& folder, const ArmComparison& comparison) {
               (folder / "comparison.html").c_str());
 }
 
+std::string arm_of(const StudyJob& job) { return job.resolved.string_or("study.arm", ""); }
+
 }  // namespace
+
+void check_study(const std::vector<StudyJob>& jobs) {
+  std::vector<std::string> arms, references;
+  const auto add = [](std::vector<std::string>& words, const std::string& word) {
+    if (!word.empty() && std::find(words.begin(), words.end(), word) == words.end())
+      words.push_back(word);
+  };
+  for (const StudyJob& job : jobs) {
+    add(arms, arm_of(job));
+    add(references, job.resolved.string_or("study.reference", ""));
+  }
+  if (arms.empty()) return;
+  if (references.size() > 1)
+    throw ConfigError("schema",
+                      fmt::format("study.reference: expected the same arm in every job, got {}",
+                                  join(references)));
+  const std::string reference = references.empty() ? StudyConfig{}.reference : references.front();
+  if (std::find(arms.begin(), arms.end(), reference) != arms.end()) return;
+  const std::string meant = did_you_mean(reference, arms);
+  const std::string message =
+      fmt::format("study.reference: no job of the sweep has the arm '{}'{} Arms: {}",
+                  reference,
+                  meant.empty() ? "." : meant,
+                  join(arms));
+  if (!references.empty()) throw ConfigError("schema", message);
+  TRIPTYCH_LOG(warning, "{}; nothing will be compared with it", message);
+}
 
 void write_study_report(const fs::path& folder, const std::vector<StudyJob>& jobs) {
   std::vector<ArmRun> runs;
-  std::string reference;
+  std::string reference, left_out;
   bool any = false;
   for (const StudyJob& job : jobs) {
-    const std::string arm = job.resolved.string_or("study.arm", "");
-    if (arm.empty()) continue;
-    any = true;
-    if (reference.empty())
-      reference = job.resolved.string_or("study.reference", StudyConfig{}.reference);
-    if (fs::exists(job.folder / "test.json")) runs.push_back(read_run(job, arm));
+    const std::string arm = arm_of(job);
+    any = any || !arm.empty();
+    if (reference.empty()) reference = job.resolved.string_or("study.reference", "");
+    if (!arm.empty() && fs::exists(job.folder / "test.json"))
+      runs.push_back(read_run(job, arm));
+    else
+      left_out += fmt::format("Left out: {}, {}\n",
+                              job.folder.string(),
+                              arm.empty() ? "which names no arm (study.arm)"
+                                          : fmt::format("arm '{}', which has no scores", arm));
   }
   if (!any) return;
   if (runs.empty()) {
     TRIPTYCH_LOG(warning, "no job has a test.json to compare; set trainer.test=true");
     return;
   }
-  write_comparison(folder, ArmComparison(std::move(runs), reference));
+  if (reference.empty()) reference = StudyConfig{}.reference;
+  write_comparison(folder, ArmComparison(std::move(runs), reference), left_out);
+  std::printf("%s", left_out.c_str());
 }
 
 }  // namespace triptych::app

@@ -208,6 +208,7 @@ int run_sweep(const CommandLine& command, const config::ComposeRequest& request)
     study.push_back({config::resolve(job.composition), {}});
     Experiment::check(study.back().resolved);
   }
+  check_study(study);
   const fs::path folder = config::sweep_directory(plan.master);
   std::vector<Job> jobs = planned_jobs(sweep);
   for (std::size_t i = 0; i < jobs.size(); ++i) study[i].folder = jobs[i].folder;

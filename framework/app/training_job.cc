@@ -106,8 +106,8 @@ RunSetup run_setup(const CommandLine& command,
 std::string outcome_text(const TrainingOutcome& outcome) {
   std::string text = steps_text(outcome);
   if (outcome.best_step >= 0)
-    text +=
-        fmt::format(", best validation {:.4f} at step {}", outcome.best_value, outcome.best_step);
+    text += fmt::format(
+        ", best {} {:.4f} at step {}", outcome.best_name, outcome.best_value, outcome.best_step);
   return text + fmt::format(", {:.2f} % of the time waiting for the loader",
                             100.0 * outcome.wait_fraction);
 }

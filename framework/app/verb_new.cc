@@ -28,6 +28,7 @@ constexpr KindInfo kKinds[] = {
     {"dataset", "datasets", "Dataset", kDataset, kDatasetRecipe},
     {"head", "heads", "Head", kHead, kHeadRecipe},
     {"loss", "framework/components/loss", "Loss", kLoss, nullptr},
+    {"sharing", "framework/components/sharing", "Sharing", kSharing, kSharingRecipe},
     {"task", "tasks", "Task", kTask, kTaskRecipe},
     {"weighting", "framework/components/weighting", "Weighting", kWeighting, kWeightingRecipe},
 };
@@ -89,6 +90,15 @@ fs::path source_tree() {
               "run it in the source tree of Triptych");
 }
 
+/// Outside the program's own tree every kind has a folder beside heads/.
+fs::path source_folder(const fs::path& tree, const KindInfo& info) {
+  const fs::path own = tree / info.folder;
+  const bool outside = !fs::is_directory(tree / "framework");
+  if (!outside || own.parent_path() == tree) return own;
+  const std::string kind = info.kind;
+  return tree / (kind.ends_with("s") ? kind + "es" : kind + "s");
+}
+
 }  // namespace
 
 int new_component(const CommandLine& command) {
@@ -98,7 +108,7 @@ int new_component(const CommandLine& command) {
   const std::string& name = command.words[1];
   check_name(name);
   const fs::path tree = source_tree();
-  const fs::path source = tree / info.folder / (name + ".cc");
+  const fs::path source = source_folder(tree, info) / (name + ".cc");
   const fs::path recipe = tree / "experiments" / info.kind / (name + ".yaml");
   for (const fs::path& path : {source, recipe}) {
     if (fs::exists(path))

@@ -103,11 +103,14 @@ std::string AnyRegistry::name_problem(const Node& config) const {
   }
   if (contains(name->as_string())) return "";
   const std::string nearest_name = did_you_mean(name->as_string(), names());
-  return fmt::format("no {} is called '{}'{} {}",
+  return fmt::format("no {} is called '{}'{} {}{}",
                      kind_,
                      name->as_string(),
                      nearest_name.empty() ? "." : nearest_name,
-                     available);
+                     available,
+                     nearest_name.empty() ? "; one of your own has to be registered in its .cc and "
+                                            "built into this program"
+                                          : "");
 }
 
 std::size_t AnyRegistry::chosen(const Node& config) const {

@@ -7,6 +7,7 @@
 #include "framework/core/torch_compat.h"
 #include "framework/learn/experiment_check.h"
 
+#include <algorithm>
 #include <set>
 
 #include <torch/utils.h>
@@ -28,6 +29,26 @@ std::vector<std::string> entry_names(const Dataset& dataset) {
     for (const EntrySpec& entry : sample.entries) names.insert(entry.name);
   }
   return {names.begin(), names.end()};
+}
+
+/// Refuses roles that the task does not read: it would pass over them.
+void check_roles(const ExperimentTask& task, const config::Node& component) {
+  const config::Node* bound = component.child("roles");
+  if (bound == nullptr || !bound->is_map()) return;
+  std::vector<std::string> known;
+  for (const RoleBinding& role : task.task->roles()) known.push_back(role.role);
+  for (const config::Entry& entry : bound->as_map()) {
+    const std::string role = entry.key.text();
+    if (std::find(known.begin(), known.end(), role) != known.end()) continue;
+    const std::string meant = did_you_mean(role, known);
+    throw ConfigError("schema",
+                      fmt::format("{}: 'tasks.{}.roles': the task reads no role '{}'{} Roles: {}",
+                                  entry.key.mark().text(),
+                                  task.key,
+                                  role,
+                                  meant.empty() ? "." : meant,
+                                  join(known)));
+  }
 }
 
 }  // namespace
@@ -87,6 +108,7 @@ void Experiment::create_tasks(const TrainState* trained) {
     context.head_channels = context.classes.size();
     task_nodes_.push_back(split_task(config_.tasks.at(key)).component);
     entry.task = TaskRegistry::instance().create(task_nodes_.back(), context);
+    if (trained == nullptr) check_roles(entry, task_nodes_.back());
     tasks_.push_back(std::move(entry));
   }
   if (trained != nullptr) channels_ = trained->channels;
@@ -99,7 +121,8 @@ void Experiment::collect_channels(const ExperimentTask& task) {
   for (const RoleBinding& role : task.task->roles()) {
     const EntrySpec* entry = find_entry(*task.dataset, role.entry);
     if (entry == nullptr) {
-      if (!role.required) continue;
+      // What a task's recipe binds by default has the role's own name, and may be absent.
+      if (!role.required && role.entry == role.role) continue;
       const std::vector<std::string> names = entry_names(*task.dataset);
       const std::string meant = did_you_mean(role.entry, names);
       throw ConfigError(

@@ -24,14 +24,15 @@ double gain(double value, double base, Direction direction) {
 }
 
 /// Refuses a metric that the task does not have, as far as its empty accumulator tells the names.
-void check_metric(const ExperimentTask& task, const std::string& metric) {
+void check_metric(const ExperimentTask& task, const std::string& metric, const std::string& place) {
   if (metric == "loss/val") return;
   std::vector<std::string> names;
   for (const MetricValue& value : task.task->metrics()->values()) names.push_back(value.name);
   if (names.empty() || std::find(names.begin(), names.end(), metric) != names.end()) return;
   const std::string meant = did_you_mean(metric, names);
   throw ConfigError("schema",
-                    fmt::format("trainer.monitor: task '{}' has no metric '{}'{} Metrics: {}",
+                    fmt::format("{}: task '{}' has no metric '{}'{} Metrics: {}",
+                                place,
                                 task.key,
                                 metric,
                                 meant.empty() ? "." : meant,
@@ -45,9 +46,10 @@ ModelSelection::ModelSelection(const Experiment& experiment)
       min_delta_(experiment.config().trainer.min_delta),
       patience_(experiment.config().trainer.patience) {
   for (const ExperimentTask& task : experiment.tasks()) {
+    check_metric(task, task.task->main_metric(), "main_metric");
     main_metrics_.push_back(task.key + "/" + task.task->main_metric());
     if (monitor_.starts_with(task.key + "/"))
-      check_metric(task, monitor_.substr(task.key.size() + 1));
+      check_metric(task, monitor_.substr(task.key.size() + 1), "trainer.monitor");
   }
   if (monitor_ == "auto" && main_metrics_.size() == 1) monitor_ = main_metrics_[0];
 }

@@ -20,6 +20,8 @@ class ModelSelection {
   /// Throws ConfigError when trainer.monitor names a metric that its task does not have.
   explicit ModelSelection(const Experiment& experiment);
 
+  /// "<task>/<metric>", "loss/val", or "Delta_m".
+  std::string name() const { return monitor_ == "auto" ? "Delta_m" : monitor_; }
   /// Takes a validation into `state` (first metrics, best value, best step, early stop); true when
   /// it is the best so far.
   bool observe(const std::vector<ValidationValue>& values, TrainState& state) const;

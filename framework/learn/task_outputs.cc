@@ -3,6 +3,7 @@
 
 #include "framework/core/error.h"
 #include "framework/core/nn.h"
+#include "framework/core/place.h"
 #include "framework/core/suggest.h"
 #include "framework/core/torch_compat.h"
 #include "framework/learn/batch_padding.h"
@@ -55,6 +56,20 @@ std::vector<std::vector<std::int64_t>> forward_parts(const MultiTaskModel& model
   return result;
 }
 
+at::Tensor sum_of(const std::vector<LossTerm>& terms) {
+  at::Tensor total;
+  for (const LossTerm& term : terms) {
+    if (!term.value.defined() || term.value.numel() != 1) {
+      throw shape_error(fmt::format(
+          "loss term '{}': expected a scalar, got {}",
+          term.name,
+          term.value.defined() ? fmt::format("{} values", term.value.numel()) : "no tensor"));
+    }
+    total = total.defined() ? total + term.value : term.value;
+  }
+  return total;
+}
+
 }  // namespace
 
 std::string not_finite_text(double value) {
@@ -102,10 +117,12 @@ std::vector<TaskLoss> task_losses(const Experiment& experiment,
                                   const std::vector<TaskOutput>& outputs) {
   std::vector<TaskLoss> losses;
   for (const TaskOutput& output : outputs) {
-    const Task& task = *experiment.tasks()[output.task].task;
-    TaskLoss loss{output.task, task.losses(output.prediction, output.batch), {}, output.batch.ids};
-    for (const LossTerm& term : loss.terms)
-      loss.total = loss.total.defined() ? loss.total + term.value : term.value;
+    const ExperimentTask& task = experiment.tasks()[output.task];
+    TaskLoss loss{output.task, {}, {}, output.batch.ids};
+    at_place(fmt::format("losses of task '{}'", task.key), [&] {
+      loss.terms = task.task->losses(output.prediction, output.batch);
+      loss.total = sum_of(loss.terms);
+    });
     if (loss.total.defined()) losses.push_back(std::move(loss));
   }
   return losses;

@@ -224,7 +224,12 @@ void Trainer::State::log_row() {
   values.emplace_back("lr/base", experiment.config().optimizer.lr * factor);
   values.emplace_back("grad/norm", gradient_norm);
   const std::vector<double> weights = experiment.weighting().current_weights();
-  for (std::size_t t = 0; t < weights.size() && t < experiment.tasks().size(); ++t) {
+  if (weights.size() != experiment.tasks().size()) {
+    throw model_error(fmt::format("weighting: current_weights: expected {} values, got {}",
+                                  experiment.tasks().size(),
+                                  weights.size()));
+  }
+  for (std::size_t t = 0; t < weights.size(); ++t) {
     values.emplace_back("weight/" + experiment.tasks()[t].key, weights[t]);
   }
   for (const auto& [stage, matrix] : experiment.model().sharing().mixing()) {
@@ -383,6 +388,7 @@ TrainingOutcome Trainer::run() {
           .step = s.progress.step,
           .stop_signal = s.finished() && !s.validation_is_due() ? 0 : stop_signal,
           .early_stopped = s.progress.early_stopped,
+          .best_name = s.selection.name(),
           .best_value = s.progress.best_value,
           .best_step = s.progress.best_step,
           .wait_fraction = s.step_seconds > 0.0 ? s.waited / s.step_seconds : 0.0,

@@ -41,6 +41,7 @@ struct TrainingOutcome {
   std::int64_t step = 0;
   int stop_signal = 0;  ///< 0 = ran to its end
   bool early_stopped = false;
+  std::string best_name;  ///< of the monitored value, as ModelSelection::name()
   double best_value = 0.0;
   std::int64_t best_step =
       -1;  ///< -1 = no validation gave a value; then there is no best checkpoint

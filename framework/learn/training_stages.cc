@@ -41,6 +41,9 @@ std::vector<std::string> parts_of(MultiTaskModel& model) {
 TrainingStages::TrainingStages(Experiment& experiment, std::vector<TaskGroup> groups)
     : experiment_(experiment), all_(std::move(groups)), entered_(kNone) {
   check();
+  for (const auto& item : experiment.model().named_parameters()) {
+    if (!item.value().requires_grad()) fixed_.insert(item.key());
+  }
 }
 
 void TrainingStages::check() const {
@@ -64,7 +67,7 @@ void TrainingStages::check() const {
     const TrainingStage& stage = config.stages[s];
     const std::string key = fmt::format("trainer.stages[{}]", s);
     check_beginnings(stage.frozen, key + ".frozen");
-    for (const std::string& task : stage.tasks) experiment_.task(task);
+    check_tasks(stage.tasks, key + ".tasks");
     const bool last = s + 1 == config.stages.size();
     if (stage.until > begin || (last && stage.until == 0)) {
       begin = stage.until;
@@ -74,6 +77,22 @@ void TrainingStages::check() const {
         "schema",
         fmt::format("{}.until: expected a step after {}, got {}", key, begin, stage.until),
         "0, the end of the training, is for the last stage alone");
+  }
+}
+
+void TrainingStages::check_tasks(const std::vector<std::string>& named,
+                                 const std::string& key) const {
+  std::vector<std::string> known;
+  for (const ExperimentTask& task : experiment_.tasks()) known.push_back(task.key);
+  for (const std::string& name : named) {
+    if (contains(known, name)) continue;
+    const std::string meant = did_you_mean(name, known);
+    throw ConfigError("schema",
+                      fmt::format("{}: no task is called '{}'{} Tasks: {}",
+                                  key,
+                                  name,
+                                  meant.empty() ? "." : meant,
+                                  join(known)));
   }
 }
 
@@ -112,8 +131,10 @@ bool TrainingStages::enter(std::int64_t step) {
 
 void TrainingStages::freeze(const std::vector<std::string>& beginnings) {
   MultiTaskModel& model = experiment_.model();
-  for (const auto& item : model.named_parameters())
-    at::Tensor(item.value()).set_requires_grad(!begins_with_any(item.key(), beginnings));
+  for (const auto& item : model.named_parameters()) {
+    if (!fixed_.contains(item.key()))
+      at::Tensor(item.value()).set_requires_grad(!begins_with_any(item.key(), beginnings));
+  }
   frozen_modules_.clear();
   for (const auto& item : model.named_modules("", false)) {
     const auto parameters = item.value()->parameters();

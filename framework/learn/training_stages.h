@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,12 +31,14 @@ class TrainingStages {
  private:
   std::size_t stage_of(std::int64_t step) const;
   void check() const;
+  void check_tasks(const std::vector<std::string>& named, const std::string& key) const;
   void freeze(const std::vector<std::string>& beginnings);
   void keep_statistics();
 
   Experiment& experiment_;
   std::vector<TaskGroup> all_;
   std::vector<TaskGroup> active_;
+  std::set<std::string> fixed_;  ///< parameters that a component keeps from learning
   std::vector<std::shared_ptr<torch::nn::Module>> frozen_modules_;
   std::size_t entered_;
 };

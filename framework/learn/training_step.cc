@@ -2,10 +2,13 @@
 #include "framework/learn/training_step.h"
 
 #include "framework/core/error.h"
+#include "framework/core/log.h"
 #include "framework/core/nn.h"
+#include "framework/core/place.h"
 #include "framework/core/shape.h"
 #include "framework/learn/gradient_insight.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace triptych {
@@ -13,6 +16,35 @@ namespace {
 
 constexpr const char* kWeightingPrefix = "weighting.";
 constexpr const char* kHeadPrefix = "head_";
+
+/// The weighted loss of a step: a scalar that still depends on the losses.
+at::Tensor combined(Weighting& weighting, const at::Tensor& losses, const at::Tensor& present) {
+  return at_place("weighting", [&] {
+    const at::Tensor total = weighting.combine(losses, present);
+    check_shape(total, {}, "combined loss");
+    if (losses.requires_grad() && !total.requires_grad())
+      throw model_error("the combined loss does not depend on the losses: nothing would learn");
+    return total;
+  });
+}
+
+/// Says so when a task's losses cannot teach its network.
+void warn_of_constants(const std::vector<TaskOutput>& outputs,
+                       const std::vector<TaskLoss>& losses,
+                       const std::vector<ExperimentTask>& tasks) {
+  for (const TaskLoss& loss : losses) {
+    const bool learns =
+        loss.total.requires_grad() ||
+        std::none_of(outputs.begin(), outputs.end(), [&](const TaskOutput& output) {
+          return output.task == loss.task && output.prediction.value.requires_grad();
+        });
+    if (!learns)
+      TRIPTYCH_LOG(
+          warning,
+          "task '{}': its losses do not depend on its prediction, nothing learns from them",
+          tasks[loss.task].key);
+  }
+}
 
 }  // namespace
 
@@ -63,6 +95,7 @@ std::vector<TaskLoss> GradientStep::losses_of(const std::vector<TaskOutput>& out
 double GradientStep::add(const GroupBatches& batches, std::int64_t step) {
   const std::vector<TaskOutput> outputs = outputs_of(batches);
   const std::vector<TaskLoss> losses = losses_of(outputs);
+  if (step == 0) warn_of_constants(outputs, losses, experiment_.tasks());
   note_terms(losses);
   note_insight(losses, step);
   const at::Tensor total = weighted(losses);
@@ -85,7 +118,7 @@ at::Tensor GradientStep::weighted(const std::vector<TaskLoss>& losses) {
   if (weighting.needs_jacobian()) return all.sum();
   at::Tensor present = presence(losses);
   if (shares) share_values(all, present);
-  return weighting.combine(all, present);
+  return combined(weighting, all, present);
 }
 
 void GradientStep::share_values(at::Tensor& losses, at::Tensor& present) {
@@ -203,8 +236,9 @@ void GradientStep::hand_over_jacobian() {
       loss_sums_ / torch::where(any_present, loss_counts_, torch::ones_like(loss_counts_));
   const at::Tensor jacobian = std::exchange(jacobian_, at::Tensor());
   if (!any_present.any().item<bool>()) return;
-  const at::Tensor gradient =
-      experiment_.weighting().aggregate(jacobian, losses, any_present).detach();
+  const at::Tensor gradient = at_place("weighting", [&] {
+    return experiment_.weighting().aggregate(jacobian, losses, any_present).detach();
+  });
   check_shape(gradient, {jacobian.size(1)}, "gradient from the weighting");
   for (std::size_t p = 0; p < parameters_.size(); ++p) {
     at::Tensor& parameter = parameters_[p].second;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/learn/validation.h"
 
+#include "framework/core/error.h"
 #include "framework/core/nn.h"
+#include "framework/core/place.h"
 #include "framework/core/stop.h"
 #include "framework/learn/batch_padding.h"
 #include "framework/learn/evaluation_mode.h"
@@ -86,8 +88,10 @@ bool Validation::run_group(const TaskGroup& group, std::int64_t step, std::vecto
       sum.loss += loss.total.item<double>() * static_cast<double>(rows);
       sum.items += rows;
     }
-    for (const TaskOutput& output : outputs)
-      sums[output.task].metrics->add(output.prediction, output.batch);
+    for (const TaskOutput& output : outputs) {
+      at_place(fmt::format("metrics of task '{}'", experiment_.tasks()[output.task].key),
+               [&] { sums[output.task].metrics->add(output.prediction, output.batch); });
+    }
   }
   return true;
 }
@@ -101,8 +105,15 @@ void Validation::show_items(const TaskGroup& group, const PredictionSink& sink) 
     for (const TaskOutput& output :
          group_outputs(experiment_, group, prepared(batch, experiment_, group))) {
       const ExperimentTask& task = experiment_.tasks()[output.task];
-      const at::Tensor activated = task.task->activate(output.prediction);
-      sink(task, batch, without_padding(activated, image_of(batch, task), task).to(torch::kCPU));
+      const at::Tensor activated = at_place(fmt::format("activate of task '{}'", task.key), [&] {
+        const at::Tensor value = task.task->activate(output.prediction);
+        if (value.dim() == output.prediction.value.dim())
+          return without_padding(value, image_of(batch, task), task);
+        throw shape_error(fmt::format("expected {} axes as the prediction has, got {}",
+                                      output.prediction.value.dim(),
+                                      value.dim()));
+      });
+      sink(task, batch, activated.to(torch::kCPU));
     }
   }
 }

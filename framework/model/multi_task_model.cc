@@ -3,6 +3,8 @@
 
 #include "framework/core/error.h"
 #include "framework/core/nn.h"
+#include "framework/core/place.h"
+#include "framework/core/shape.h"
 #include "framework/core/suggest.h"
 #include "framework/ops/warp.h"
 
@@ -24,6 +26,43 @@ std::int64_t trunk_channels_of(const std::map<std::string, std::int64_t>& channe
   std::int64_t most = 1;
   for (const auto& [modality, count] : channels) most = std::max(most, count);
   return most;
+}
+
+/// What everything that reads a prediction relies on.
+void check_prediction(const Prediction& prediction, std::int64_t channels) {
+  const at::Tensor& value = prediction.value;
+  if (prediction.kind == Prediction::Kind::kPoints)
+    check_shape(value, {kAny, channels, 3}, "prediction");
+  else
+    check_shape(value, {kAny, channels, kAny, kAny, kAny}, "prediction");
+  if (value.is_floating_point()) return;
+  throw shape_error(fmt::format("prediction: expected floating-point values, got {}",
+                                c10::toString(value.scalar_type())));
+}
+
+/// What heads rely on: of every task the levels that the backbone declares for `image`.
+void check_pyramids(const std::map<std::string, FeaturePyramid>& pyramids,
+                    const std::vector<std::string>& tasks,
+                    const PyramidSpec& spec,
+                    const at::Tensor& image) {
+  for (const std::string& task : tasks) {
+    const auto found = pyramids.find(task);
+    const std::size_t levels = found == pyramids.end() ? 0 : found->second.levels.size();
+    if (levels != static_cast<std::size_t>(spec.size())) {
+      throw shape_error(fmt::format(
+          "features of task '{}': expected {} levels, got {}", task, spec.size(), levels));
+    }
+    for (std::size_t i = 0; i < levels; ++i) {
+      const LevelSpec& level = spec.levels[i];
+      check_shape(found->second.levels[i],
+                  {image.size(0),
+                   level.channels,
+                   kAny,
+                   image.size(3) / level.stride[1],
+                   image.size(4) / level.stride[2]},
+                  fmt::format("features of task '{}' at level {}", task, i));
+    }
+  }
 }
 
 }  // namespace
@@ -51,10 +90,8 @@ class ModelHeadInputs final : public HeadInputs {
       return found->second;
     const BatchEntry& entry = batch_.at(role);
     if (entry.kind != EntryKind::kIntensity) {
-      throw model_error(fmt::format("task '{}': features of role '{}' asked for, but it holds a {}",
-                                    ports_->key,
-                                    role,
-                                    kind_text(entry.kind)));
+      throw model_error(fmt::format(
+          "features of role '{}' asked for, but it holds a {}", role, kind_text(entry.kind)));
     }
     if (const Prediction* source = made_by_a_task(role)) {
       const at::Tensor image = image_of(role, *source);
@@ -76,8 +113,7 @@ class ModelHeadInputs final : public HeadInputs {
     const auto found = predictions_.find(task);
     if (!declared || found == predictions_.end()) {
       throw model_error(fmt::format(
-          "task '{}' reads the output of '{}', which {}",
-          ports_->key,
+          "output of task '{}' asked for, which {}",
           task,
           declared ? "was not predicted before it" : "its configuration does not declare"));
     }
@@ -114,9 +150,8 @@ class ModelHeadInputs final : public HeadInputs {
     if (source.kind == Prediction::Kind::kDisplacement) image = warped(role, source);
     if (image.dim() != 5 || image.size(1) != entry.data.size(1)) {
       throw model_error(
-          fmt::format("task '{}': role '{}' expects an image of {} channels, but the "
+          fmt::format("role '{}' expects an image of {} channels, but the "
                       "task it is taken from predicts {}",
-                      ports_->key,
                       role,
                       entry.data.size(1),
                       image.dim() != 5 ? "none" : std::to_string(image.size(1))));
@@ -236,11 +271,18 @@ std::map<std::string, FeaturePyramid> MultiTaskModel::trunk(const at::Tensor& im
                                                             const std::string& modality,
                                                             const std::vector<std::string>& tasks) {
   const at::Tensor entered = stem(image, modality);
+  const auto shared = [&](const at::Tensor& input) {
+    return at_place("sharing", [&] {
+      auto pyramids = sharing_->forward(input, tasks);
+      check_pyramids(pyramids, tasks, column().levels(), input);
+      return pyramids;
+    });
+  };
   const bool slice_by_slice = column().slab() == 1 && entered.size(2) > 1;
-  if (!slice_by_slice) return sharing_->forward(entered, tasks);
+  if (!slice_by_slice) return shared(entered);
   const std::int64_t items = entered.size(0), depth = entered.size(2);
   const at::Tensor slices = entered.transpose(1, 2).flatten(0, 1).unsqueeze(2);
-  auto pyramids = sharing_->forward(slices, tasks);
+  auto pyramids = shared(slices);
   for (auto& [task, pyramid] : pyramids) {
     for (at::Tensor& level : pyramid.levels)
       level = level.squeeze(2).unflatten(0, {items, depth}).transpose(1, 2).contiguous();
@@ -256,7 +298,13 @@ std::map<std::string, Prediction> MultiTaskModel::forward(const Batch& batch,
     if (round > 0) inputs.next_round();
     for (const TaskPorts* ports : running) {
       inputs.enter(*ports);
-      inputs.predictions()[ports->key] = heads_.at(ports->key)->forward(inputs);
+      Head& head = *heads_.at(ports->key);
+      inputs.predictions()[ports->key] =
+          at_place(fmt::format("head of task '{}'", ports->key), [&] {
+            Prediction prediction = head.forward(inputs);
+            check_prediction(prediction, head.out_channels());
+            return prediction;
+          });
     }
   }
   return std::move(inputs.predictions());

@@ -76,6 +76,30 @@ TEST(Sweep, ComparesTheArmsOfAStudy) {
   EXPECT_THAT(broken.err, HasSubstr("1/test.json: expected the scores of a test"));
 }
 
+TEST(Sweep, RefusesAReferenceThatNoJobHas) {
+  const fs::path folder = fresh_folder("sweep_reference");
+  const auto refused = run_program(
+      tiny_sweep({"+study.arm=single,wide", "+study.reference=singel", "trainer.test=true"}),
+      folder);
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.err,
+              HasSubstr("study.reference: no job of the sweep has the arm 'singel'; did you mean "
+                        "'single'? Arms: single, wide"));
+  EXPECT_FALSE(fs::exists(folder / "sweep"));
+}
+
+TEST(Sweep, NamesTheArmsWithoutScores) {
+  const fs::path folder = fresh_folder("sweep_left_out");
+  const std::vector<std::string> words =
+      tiny_sweep({"+study.arm=plain,wild", "trainer.test=true", "trainer.max_steps=2"});
+  const auto finished = run_program(words, folder);
+  EXPECT_THAT(finished.err, HasSubstr("no job of the sweep has the arm 'single'"));
+  fs::remove(folder / "sweep/1/test.json");
+  const auto again = run_program(words, folder);
+  EXPECT_THAT(again.out, HasSubstr("Left out: sweep/1, arm 'wild', which has no scores"));
+  EXPECT_THAT(read_file(folder / "sweep/comparison.md"), HasSubstr("arm 'wild'"));
+}
+
 TEST(Sweep, GoesOnWhenAJobFailsAndSaysSo) {
   const fs::path folder = fresh_folder("sweep_failure");
   const auto finished = run_program(

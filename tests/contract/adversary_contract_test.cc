@@ -60,7 +60,8 @@ TEST_P(AdversaryContract, StaysFiniteForHugeValues) {
 
 INSTANTIATE_TEST_SUITE_P(Registered,
                          AdversaryContract,
-                         ::testing::ValuesIn(AdversaryRegistry::instance().names()));
+                         ::testing::ValuesIn(AdversaryRegistry::instance().names()),
+                         [](const auto& parameters) { return parameters.param; });
 
 }  // namespace
 }  // namespace triptych

@@ -72,7 +72,8 @@ TEST_P(LossContract, IgnoresUnlabelledVoxels) {
 
 INSTANTIATE_TEST_SUITE_P(Registered,
                          LossContract,
-                         ::testing::ValuesIn(LossRegistry::instance().names()));
+                         ::testing::ValuesIn(LossRegistry::instance().names()),
+                         [](const auto& parameters) { return parameters.param; });
 
 }  // namespace
 }  // namespace triptych

@@ -125,7 +125,8 @@ TEST_P(BackboneContract, SurvivesARoundTripOfItsState) {
 
 INSTANTIATE_TEST_SUITE_P(Registered,
                          BackboneContract,
-                         ::testing::ValuesIn(BackboneRegistry::instance().names()));
+                         ::testing::ValuesIn(BackboneRegistry::instance().names()),
+                         [](const auto& parameters) { return parameters.param; });
 
 /// Pyramids of fixed random features, an image, a pair of images and a scan of `size` pixels with
 /// metal.
@@ -222,7 +223,8 @@ TEST_P(HeadContract, IsDeterministicAndIndependentOfTheBatchInEvaluation) {
 
 INSTANTIATE_TEST_SUITE_P(Registered,
                          HeadContract,
-                         ::testing::ValuesIn(HeadRegistry::instance().names()));
+                         ::testing::ValuesIn(HeadRegistry::instance().names()),
+                         [](const auto& parameters) { return parameters.param; });
 
 }  // namespace
 }  // namespace triptych

@@ -127,6 +127,28 @@ TEST(Experiment, NamesAnEntryThatTheDataSetLacks) {
                   "lacks; did you mean 'picture'?");
 }
 
+TEST(Experiment, RefusesRolesThatAreNeverRead) {
+  const auto message = [](const std::string& roles) {
+    const config::Node node =
+        with(one_task(),
+             "tasks.halves",
+             fmt::format("{{name: enhancement, dataset: blocks, losses: [{{name: l1}}], "
+                         "head: {{name: test_linear, channels: 1}}, roles: {}}}",
+                         roles));
+    return error_message("schema", [&] { Experiment(node, true); });
+  };
+  expect_contains(message("{image: picture, clean: clean, maks: label}"), "change.yaml:1:");
+  expect_contains(message("{image: picture, clean: clean, mask: labels}"),
+                  "tasks.halves: role 'mask' reads the entry 'labels', which data set 'blocks' "
+                  "lacks; did you mean 'label'?");
+  const config::Node own_name =
+      with(one_task(),
+           "tasks.halves",
+           "{name: enhancement, dataset: blocks, losses: [{name: l1}], head: {name: test_linear, "
+           "channels: 1}, roles: {image: picture, clean: clean, mask: mask}}");
+  EXPECT_NO_THROW(Experiment(own_name, true));
+}
+
 TEST(Experiment, StandsWithoutItsDataSetWhereACheckpointKnowsTheClasses) {
   const TrainState trained = Experiment(one_task(), true).initial_state();
   const config::Node node = with(one_task(), "datasets.blocks.broken", "true");

@@ -136,9 +136,8 @@ TEST(TrainingStages, RefuseWhatThereIsNot) {
   EXPECT_THAT(message("trainer.stages", "[{until: 4}, {until: 4}]"),
               HasSubstr("trainer.stages[1].until: expected a step after 4, got 4"));
   EXPECT_THAT(
-      error_message("usage",
-                    [&] { Trained(with(two_tasks(), "trainer.stages", "[{tasks: [halfs]}]")); }),
-      HasSubstr("no task is called 'halfs'"));
+      message("trainer.stages", "[{tasks: [halfs]}]"),
+      HasSubstr("trainer.stages[0].tasks: no task is called 'halfs'. Tasks: halves, noise"));
 }
 
 TEST(GradientInsight, MeasuresLengthsAndAnglesWithoutTouchingTheTraining) {

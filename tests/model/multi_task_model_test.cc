@@ -203,7 +203,8 @@ TEST(MultiTaskModel, RefusesAPredictionThatIsNoImageOfTheRole) {
   config.tasks[0].head = yaml("{name: segmentation, num_classes: 3}");
   MultiTaskModel model(config);
   EXPECT_EQ(error_message("model", [&] { model.forward(two_images(), "b"); }),
-            "task 'b': role 'image' expects an image of 1 channels, but the task it is taken from "
+            "head of task 'b': role 'image' expects an image of 1 channels, but the task it is "
+            "taken from "
             "predicts 3");
 }
 
@@ -223,7 +224,7 @@ TEST(MultiTaskModel, StemsTakeModalitiesOfDifferentChannelCounts) {
   }
   batch.entries["other"].modality = "sketch";
   EXPECT_EQ(error_message("model", [&] { model.forward(batch, "c"); }),
-            "modality 'sketch' has no stem; the model knows: photo, xray");
+            "head of task 'c': modality 'sketch' has no stem; the model knows: photo, xray");
 }
 
 TEST(MultiTaskModel, HeadsDeclareTheModalitiesThatTheyEncode) {

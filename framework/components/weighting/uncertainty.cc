@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "framework/core/error.h"
+#include "framework/core/suggest.h"
 #include "framework/learn/weighting.h"
 
 #include <algorithm>
@@ -30,6 +32,16 @@ class UncertaintyWeighting final : public Weighting {
     const auto count = static_cast<std::int64_t>(tasks.keys.size());
     log_variance_ =
         register_parameter("log_variance", torch::full({count}, config.initial, torch::kFloat));
+    for (const std::string& name : config.regression) {
+      if (std::find(tasks.keys.begin(), tasks.keys.end(), name) != tasks.keys.end()) continue;
+      const std::string meant = did_you_mean(name, tasks.keys);
+      throw ConfigError("schema",
+                        fmt::format("weighting uncertainty: 'regression' names '{}', which is not "
+                                    "under 'tasks'{} There: {}",
+                                    name,
+                                    meant.empty() ? "." : meant,
+                                    join(tasks.keys)));
+    }
     std::vector<double> factors;
     for (const std::string& key : tasks.keys) {
       const bool regression = std::find(config.regression.begin(), config.regression.end(), key) !=
