@@ -71,7 +71,6 @@ struct Trainer::State {
         TrainingObserver* observer_in,
         DistributedContext& context_in);
 
-  void enter_stage();
   void start_loaders();
   void train_step();
   double accumulate_gradients(GroupBatches& batches, std::vector<std::string>& ids);
@@ -129,10 +128,6 @@ Trainer::State::State(Experiment& experiment_in,
     TRIPTYCH_LOG(warning, "no data set has validation samples: no validation, no best checkpoint");
 }
 
-void Trainer::State::enter_stage() {
-  if (stages.enter(progress.step)) start_loaders();
-}
-
 void Trainer::State::start_loaders() {
   loaders.clear();
   for (const TaskGroup& group : stages.groups()) {
@@ -169,7 +164,7 @@ double Trainer::State::accumulate_gradients(GroupBatches& batches, std::vector<s
 
 void Trainer::State::train_step() {
   const Clock::time_point start = Clock::now();
-  enter_stage();
+  if (stages.enter(progress.step)) start_loaders();
   const double waited_before = seconds_waiting();
   const auto seed = static_cast<std::uint64_t>(experiment.config().seed);
   const std::uint64_t step_seed =
