@@ -26,6 +26,13 @@ struct ScanItem {
   }
 };
 
+std::string split_of(const ScanItem& item) { return item.split.empty() ? "train" : item.split; }
+
+/// Whether [first, last] of both have a row in common; empty = all rows.
+bool share_rows(const std::vector<std::int64_t>& a, const std::vector<std::int64_t>& b) {
+  return a.empty() || b.empty() || (a[0] <= b[1] && b[0] <= a[1]);
+}
+
 struct ScansConfig : ScanConfig {
   std::vector<ScanItem> scans;
   std::string memory = "4GB";
@@ -41,10 +48,39 @@ struct ScansConfig : ScanConfig {
   void validate(config::Problems& problems) const {
     ScanConfig::validate(problems);
     if (scans.empty()) problems.add("scans", "expects at least one scan");
+    if (rows.empty() || rows.size() == 2) check_scans(problems);
     try {
       bytes_from_text(memory);
     } catch (const ConfigError& error) {
       problems.add("memory", error.what());
+    }
+  }
+  const std::vector<std::int64_t>& rows_of(const ScanItem& item) const {
+    return item.rows.empty() ? rows : item.rows;
+  }
+
+ private:
+  /// Rows are [first, last], and no row is in two splits.
+  void check_scans(config::Problems& problems) const {
+    for (std::size_t i = 0; i < scans.size(); ++i) {
+      const ScanItem& item = scans[i];
+      const auto& own = item.rows;
+      if (!own.empty() && (own.size() != 2 || own[0] < 0 || own[1] < own[0])) {
+        problems.add(fmt::format("scans[{}].rows", i), "expects [first, last] from 0");
+        return;
+      }
+      for (std::size_t k = 0; k < i; ++k) {
+        const ScanItem& other = scans[k];
+        if (item.projections != other.projections || split_of(item) == split_of(other) ||
+            !share_rows(rows_of(item), rows_of(other)))
+          continue;
+        problems.add(fmt::format("scans[{}].rows", i),
+                     fmt::format("expects rows of '{}' that are not in scans[{}] too, which is of "
+                                 "the split {}",
+                                 item.projections,
+                                 k,
+                                 split_of(other)));
+      }
     }
   }
 };
@@ -92,11 +128,11 @@ class ScanSource final : public Dataset {
     std::vector<std::string> ids, stated;
     for (const ScanItem& item : config.scans) {
       ScanConfig own = config;
-      if (!item.rows.empty()) own.rows = item.rows;
+      own.rows = config.rows_of(item);
       scans_.push_back(
           std::make_unique<OpenScan>(own, ScanFiles{item.projections, item.flats, item.darks}));
       ids.push_back(item.sample.empty() ? name_of(item) : item.sample);
-      stated.push_back(item.split.empty() ? "train" : item.split);
+      stated.push_back(split_of(item));
       add_sample(ids.back(), scans_.back()->grid());
     }
     splits_ = split_samples(ids, stated, {});

@@ -62,21 +62,28 @@ const std::map<std::string, VerbHelp>& texts() {
         {}}},
       {"reconstruct",
        {"slices from a raw scan",
-        "triptych reconstruct input.projections=SCAN output=FILE [method=fbp|iterated_fbp|sirt|tv] "
-        "[KEY=VALUE...]",
+        "triptych reconstruct input.projections=SCAN output=FILE "
+        "[method=fbp|iterated_fbp|sirt|tv|learned] [KEY=VALUE...]",
         "SCAN: HDF5 (Data Exchange, NXtomo, or datasets.data=/path ...), a folder or stack of "
         "pictures, or one sinogram.\n"
-        "Counts become line integrals by flats and darks, or by air_margin=COLUMNS; "
-        "values=transmission|line_integrals\n"
-        "says that they are. centre=auto|pairs|fourier|COLUMN, angles=[first,last] in degrees or a "
+        "Counts become line integrals by flats and darks (input.flats= input.darks=), or by "
+        "air_margin=COLUMNS;\n"
+        "values=transmission|line_integrals says that they are. angles=[first,last] in degrees or "
+        "a "
         "text file,\n"
-        "pixel_size_mm=, layout=projections|sinogram|sinogram_transposed, stripes=none|sorting, "
-        "phase.delta_beta=\n"
-        "phase.energy_kev= phase.distance_mm=, rows=[first,last], columns=[first,last], pad=, "
-        "filter=ram_lak|shepp_logan|\n"
-        "cosine|hamming|hann, iterations=, tv_weight=, memory=2GB, threads=. Values are 1/cm, or "
-        "1/pixel where the\n"
-        "pixel size is unknown. Slices are made in blocks that fit into memory=.",
+        "centre=auto|pairs|fourier|COLUMN, pixel_size_mm=, "
+        "layout=projections|sinogram|sinogram_transposed,\n"
+        "stripes=none|sorting, stripe_window=, phase.delta_beta= phase.energy_kev= "
+        "phase.distance_mm=, flip_columns=,\n"
+        "rows=[first,last], columns=[first,last], views=[first,last,step], size=, voxel_mm=, "
+        "pad=.\n"
+        "filter=ram_lak|shepp_logan|cosine|hamming|hann, iterations=, stop_residual=, tv_weight=, "
+        "non_negative=,\n"
+        "views_between=; method=learned run=DIR [task=] [checkpoint=] [device=]; "
+        "input.metal=MASK metal=li|nmar water=;\n"
+        "beam=fan_flat|fan_curved source_to_axis_mm= source_to_detector_mm=; memory=2GB, threads=. "
+        "Values are 1/cm, or\n"
+        "1/pixel where the pixel size is unknown. Slices are made in blocks that fit into memory=.",
         {"triptych reconstruct input.projections=scan.h5 output=volume.h5 stripes=sorting",
          "triptych reconstruct input.projections=sinogram.tif 'angles=[0,360]' air_margin=10 "
          "output=slice.tif",
@@ -126,9 +133,11 @@ const std::map<std::string, VerbHelp>& texts() {
          "inverse=true output=points_in_before.csv"},
         {}}},
       {"evaluate",
-       {"metrics of a run, or of a label file against a reference",
+       {"metrics of a run, or of a label file or image against a reference",
         "triptych evaluate run=DIR [split=test] [compare=true] [KEY=VALUE...]\n"
-        "       triptych evaluate input.prediction=FILE input.reference=FILE [output=DIR]",
+        "       triptych evaluate input.prediction=FILE input.reference=FILE [output=DIR]\n"
+        "       triptych evaluate kind=images input.prediction=FILE input.reference=FILE "
+        "[input.mask=FILE]",
         "Predicts the samples of a split (train, validation or test) and scores them; compare=true "
         "scores single plane\n"
         "sets, voting over 3 and 9 sets and Otsu's thresholds too. Other keys: task=, "

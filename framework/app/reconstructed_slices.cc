@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/reconstructed_slices.h"
 
+#include "framework/app/stored_image.h"
 #include "framework/core/error.h"
 #include "framework/core/stop.h"
 #include "framework/data/volume_store.h"
@@ -20,6 +21,8 @@ namespace {
 constexpr double kPerPixelFromPerCentimetre = 0.1;  // where a pixel counts as 1 mm
 
 constexpr std::int64_t kSpreadSlices = 16;
+
+constexpr double kMostMetal = 0.5;  // share of a slice
 
 /// An iterative method, and how many iterations it usually takes.
 struct IterativeMethod {
@@ -75,6 +78,10 @@ ReconstructedSlices::ReconstructedSlices(const ReconstructConfig& config, Prepar
     throw usage_error(fmt::format("run {}: its head needs the mask of the metal", config.run),
                       "input.metal=<volume of the slices' size, not 0 where there is metal>");
   }
+}
+
+bool ReconstructedSlices::reads_metal() const {
+  return learned_ ? learned_->reads_metal() : config_.metal != "none";
 }
 
 at::Tensor ReconstructedSlices::read(const Region& region) {
@@ -142,12 +149,26 @@ at::Tensor ReconstructedSlices::reconstructed(std::int64_t first, std::int64_t c
   return scan_.pixel_size_mm() ? slices : slices * kPerPixelFromPerCentimetre;
 }
 
-at::Tensor ReconstructedSlices::metal_mask(std::int64_t first, std::int64_t count) const {
+at::Tensor ReconstructedSlices::metal_mask(std::int64_t first, std::int64_t count) {
   const Region rows{{first, 0, 0}, {count, grid_.rows, grid_.columns}};
-  return read_region(config_.input.at("metal"), rows).data[0].ne(0).to(at::kFloat);
+  const std::string& file = config_.input.at("metal");
+  const at::Tensor mask = read_region(file, rows).data[0];
+  check_finite(mask, file);
+  const at::Tensor metal = mask.ne(0).to(at::kFloat);
+  const at::Tensor shares = metal.mean({1, 2});
+  found_metal_ = found_metal_ || shares.max().item<double>() > 0.0;
+  if (const double share = shares.max().item<double>(); share > kMostMetal) {
+    throw data_error(fmt::format("{}: {:.0f} % of slice {} are metal, expected at most {:.0f} %",
+                                 file,
+                                 100.0 * share,
+                                 first + shares.argmax().item<std::int64_t>(),
+                                 100.0 * kMostMetal),
+                     "the mask is 0 where there is no metal, and anything else is metal");
+  }
+  return metal;
 }
 
-at::Tensor ReconstructedSlices::completed(const at::Tensor& sinograms, std::int64_t first) const {
+at::Tensor ReconstructedSlices::completed(const at::Tensor& sinograms, std::int64_t first) {
   if (config_.metal == "none") return sinograms;
   const double unit = scan_.pixel_size_mm() ? 1.0 : kPerPixelFromPerCentimetre;
   return complete_trace(sinograms,

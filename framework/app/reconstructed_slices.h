@@ -28,6 +28,10 @@ class ReconstructedSlices {
   at::Tensor read(const Region& region);
   /// Some of the slices that were read, evenly spread over the volume, to be measured.
   Volume spread_slices() const;
+  /// Whether the method takes the mask of the metal into account.
+  bool reads_metal() const;
+  /// Whether the mask had metal in the slices that were read.
+  bool found_metal() const { return found_metal_; }
 
  private:
   void keep_spread(std::int64_t first, const at::Tensor& slices);
@@ -36,9 +40,11 @@ class ReconstructedSlices {
   /// size.
   const std::pair<const std::int64_t, at::Tensor>& block_with(std::int64_t row);
   at::Tensor reconstructed(std::int64_t first, std::int64_t count);
-  at::Tensor metal_mask(std::int64_t first, std::int64_t count) const;
+  /// [count, H, W]: 1 where there is metal, else 0. Throws data_error for a mask that has values
+  /// that are not finite, or more metal than anything else.
+  at::Tensor metal_mask(std::int64_t first, std::int64_t count);
   /// The projections with what config_.metal makes of those behind metal.
-  at::Tensor completed(const at::Tensor& sinograms, std::int64_t first) const;
+  at::Tensor completed(const at::Tensor& sinograms, std::int64_t first);
   at::Tensor iterated(const at::Tensor& sinograms, std::int64_t first);
 
   const ReconstructConfig& config_;
@@ -46,6 +52,7 @@ class ReconstructedSlices {
   SliceGrid grid_;
   std::optional<LearnedReconstruction> learned_;
   std::int64_t block_rows_;
+  bool found_metal_ = false;
   Progress progress_;
   std::map<std::int64_t, at::Tensor> blocks_;  ///< by first row
   std::map<std::int64_t, at::Tensor> spread_;  ///< by row

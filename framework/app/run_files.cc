@@ -5,8 +5,10 @@
 #include "framework/config/merge.h"
 #include "framework/config/yaml_reader.h"
 #include "framework/core/error.h"
+#include "framework/core/file.h"
 #include "framework/core/parallel.h"
 #include "framework/core/torch_compat.h"
+#include "framework/image/location.h"
 
 namespace triptych::app {
 namespace fs = std::filesystem;
@@ -36,11 +38,32 @@ void apply_threads(std::int64_t threads) {
   set_deterministic();
 }
 
+namespace {
+
+/// Whether writing the picture `file` would replace a picture of the folder, or become one of it.
+bool is_picture_of(const fs::path& folder, const fs::path& file) {
+  std::error_code missing;
+  const fs::path parent = file.has_parent_path() ? file.parent_path() : fs::path(".");
+  return is_picture_extension(file_extension(file)) && fs::equivalent(folder, parent, missing);
+}
+
+}  // namespace
+
 void check_keeps_inputs(const std::map<std::string, std::string>& inputs,
                         const std::string& output) {
-  for (const auto& [role, file] : inputs) {
+  if (output.empty()) return;
+  const Location target = parse_location(output);
+  if (target.kind == Location::Kind::kFolder) return;
+  for (const auto& [role, text] : inputs) {
+    if (text.empty()) continue;
+    const Location source = parse_location(text);
     std::error_code missing;
-    if (fs::is_directory(output, missing) || !fs::equivalent(file, output, missing)) continue;
+    if (source.kind == Location::Kind::kFolder && is_picture_of(source.path, target.path)) {
+      throw usage_error(
+          fmt::format("output: '{}' lies among the pictures that input.{} reads", output, role),
+          "name another folder");
+    }
+    if (!fs::equivalent(source.path, target.path, missing)) continue;
     throw usage_error(
         fmt::format("output: '{}' is what input.{} reads; it would be lost", output, role),
         "name another file");

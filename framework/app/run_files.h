@@ -19,7 +19,8 @@ BuildRecord build_record();
 /// Applies `threads` to LibTorch, ITK and own kernels, and deterministic algorithms.
 void apply_threads(std::int64_t threads);
 
-/// Throws when `output` is one of the files, by role, that it is made from.
+/// Throws when `output` is one of the files, by role, that it is made from, or lies among the
+/// pictures of a folder that is.
 void check_keeps_inputs(const std::map<std::string, std::string>& inputs,
                         const std::string& output);
 

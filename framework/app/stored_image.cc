@@ -41,13 +41,13 @@ StoredImage stored(const std::string& location,
   return image;
 }
 
+}  // namespace
+
 void check_finite(const at::Tensor& values, const std::string& location) {
   if (!values.is_floating_point() || at::isfinite(values).all().item<bool>()) return;
   throw data_error(fmt::format("{}: expected finite values, got NaN or infinity", location),
                    "replace them first, for instance by the lowest value of the image");
 }
-
-}  // namespace
 
 std::filesystem::path scratch_folder(const std::string& key) {
   return key.empty() ? std::filesystem::temp_directory_path() : std::filesystem::path(key);

@@ -10,6 +10,9 @@
 
 namespace triptych::app {
 
+/// Throws data_error for values of `location` that are NaN or infinite.
+void check_finite(const at::Tensor& values, const std::string& location);
+
 /// Where images are kept that may be larger than memory.
 struct ImageKeeping {
   MemoryBudget& budget;

@@ -3,6 +3,7 @@
 #include "framework/app/engine.h"
 #include "framework/app/image_evaluation.h"
 #include "framework/app/run_files.h"
+#include "framework/app/stored_image.h"
 #include "framework/app/volume_evaluation.h"
 #include "framework/config/fields.h"
 #include "framework/core/error.h"
@@ -65,6 +66,13 @@ struct EvaluateConfig {
     field("infer", infer, "keys of the group `infer` that differ from the training's");
   }
   void validate(config::Problems& problems) const {
+    for (const auto& [role, file] : input) {
+      if (role != "prediction" && role != "reference" && !(role == "mask" && kind == "images"))
+        problems.add("input",
+                     fmt::format("expects input.prediction, input.reference or, with kind=images, "
+                                 "input.mask, got input.{}",
+                                 role));
+    }
     const bool files = input.contains("prediction") && input.contains("reference");
     if (run.empty() == !files)
       problems.add(
@@ -138,10 +146,12 @@ int evaluate_images(const EvaluateConfig& config, bool json) {
   const ReadOptions options = read_options(config);
   const std::string& reference_file = config.input.at("reference");
   const Volume reference = read_volume(reference_file, options);
+  check_finite(reference.data, reference_file);
   const auto read = [&](const char* role) {
     const std::string& file = config.input.at(role);
     Volume volume = read_volume(file, options);
     check_comparable(config, volume, file, reference, reference_file);
+    check_finite(volume.data, file);
     return volume.data;
   };
   const at::Tensor mask = config.input.contains("mask") ? read("mask") : at::Tensor();

@@ -47,11 +47,52 @@ ScanFiles files_of(const ReconstructConfig& config) {
   return {location("projections"), location("flats"), location("darks")};
 }
 
+/// Says what the transmissions of the whole scan leave to doubt.
+void log_repairs(const RepairTally& tally) {
+  constexpr double kSuspicious = 0.1;
+  const auto share = [&](std::int64_t count) {
+    return static_cast<double>(count) /
+           static_cast<double>(std::max<std::int64_t>(tally.values, 1));
+  };
+  if (tally.interpolated + tally.clamped > 0) {
+    TRIPTYCH_LOG(info,
+                 "{} values without counts were interpolated, {} in longer runs taken as opaque",
+                 tally.interpolated,
+                 tally.clamped);
+  }
+  if (share(tally.clamped) > kSuspicious) {
+    TRIPTYCH_LOG(warning,
+                 "{:.0f} % of the values are without counts; check that the projections are counts "
+                 "of this beam, and values=",
+                 100.0 * share(tally.clamped));
+  }
+  if (share(tally.brighter) > kSuspicious) {
+    TRIPTYCH_LOG(warning,
+                 "{:.0f} % of the values are a fifth and more above the flats; were these taken "
+                 "with another exposure? air_margin=<columns of air on both sides> normalises by "
+                 "the projections' own air",
+                 100.0 * share(tally.brighter));
+  }
+}
+
+void log_metal(const ReconstructConfig& config, const ReconstructedSlices& slices) {
+  const auto mask = config.input.find("metal");
+  if (mask == config.input.end()) return;
+  if (!slices.reads_metal()) {
+    TRIPTYCH_LOG(
+        warning,
+        "input.metal was not used; metal=li, metal=nmar and trained heads that read it do");
+  } else if (!slices.found_metal()) {
+    TRIPTYCH_LOG(warning, "{}: the mask has no metal in these slices", mask->second);
+  }
+}
+
 }  // namespace
 
 int reconstruct(const CommandLine& command) {
   const auto config = config::read<ReconstructConfig>(words_to_node(command));
   check_keeps_inputs(config.input, config.output);
+  check_writable(config.output);
   apply_threads(config.threads);
   PreparedScan scan(config, files_of(config));
   ReconstructedSlices slices(config, scan);
@@ -61,13 +102,8 @@ int reconstruct(const CommandLine& command) {
       }};
   write_volume(config.output, volume);
   write_quality(config.output, source_of(slices.spread_slices()));
-  const RepairTally& repaired = scan.repaired();
-  if (repaired.interpolated + repaired.clamped > 0) {
-    TRIPTYCH_LOG(info,
-                 "{} values without counts were interpolated, {} in longer runs taken as opaque",
-                 repaired.interpolated,
-                 repaired.clamped);
-  }
+  log_repairs(scan.repaired());
+  log_metal(config, slices);
   TRIPTYCH_LOG(info,
                "{}",
                scan.pixel_size_mm() ? "values are attenuation in 1/cm"

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/data/scan_config.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include <fmt/core.h>
 
 namespace triptych {
 namespace {
 
-bool is_number(const config::Node& node) { return node.is_int() || node.is_double(); }
+bool is_number(const config::Node& node) {
+  return (node.is_int() || node.is_double()) && std::isfinite(node.as_double());
+}
 
 void check_range(const char* key,
                  const std::vector<std::int64_t>& numbers,
@@ -32,6 +37,8 @@ void ScanConfig::validate(config::Problems& problems) const {
   const bool step_is_right = views.size() != 3 || views[2] >= 1;
   if (!views.empty() && (views.size() < 2 || views.size() > 3 || !step_is_right))
     problems.add("views", "expects [first, last] or [first, last, step] with a step from 1");
+  if (std::any_of(views.begin(), views.end(), [](std::int64_t i) { return i < 0; }))
+    problems.add("views", "expects numbers from 0");
   if (beam != "parallel" && (source_to_axis_mm <= 0.0 || source_to_detector_mm <= 0.0))
     problems.add("beam", "a fan expects source_to_axis_mm and source_to_detector_mm");
   check_range("rows", rows, problems);
@@ -39,6 +46,8 @@ void ScanConfig::validate(config::Problems& problems) const {
   if (stripe_window % 2 == 0) problems.add("stripe_window", "expects an odd number");
   if (phase.delta_beta > 0.0 && (phase.energy_kev <= 0.0 || phase.distance_mm <= 0.0))
     problems.add("phase", "expects phase.energy_kev and phase.distance_mm with phase.delta_beta");
+  if (phase.delta_beta <= 0.0 && (phase.energy_kev > 0.0 || phase.distance_mm > 0.0))
+    problems.add("phase", "expects phase.delta_beta with phase.energy_kev and phase.distance_mm");
 }
 
 }  // namespace triptych

@@ -81,7 +81,7 @@ struct ScanConfig {
           "[first, last] in degrees, evenly spaced, both included; or a text file, one a line");
     field("pixel_size_mm",
           pixel_size_mm,
-          "detector pixel at the sample; replaces that of the file",
+          "detector pixel at the sample, for a fan on the detector; replaces that of the file",
           config::Above{0},
           config::Unit{"mm"});
     field("saturation",

@@ -11,6 +11,7 @@
 #include "framework/ops/stripe_removal.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numbers>
 #include <set>
 #include <sstream>
@@ -21,7 +22,9 @@
 namespace triptych {
 namespace {
 
-constexpr double kMostSaturated = 0.01;  // share of the flats' pixels
+constexpr double kMostSaturated = 0.01;    // share of the flats' pixels
+constexpr std::int64_t kMostPadding = 10;  // of the columns
+constexpr double kBrighter = 1.2;          // than the flats, in transmission
 constexpr double kDegrees = 180.0 / std::numbers::pi;
 
 RawScanOptions scan_options(const ScanConfig& config, const ScanFiles& files) {
@@ -80,6 +83,21 @@ std::pair<std::int64_t, std::int64_t> part_of(const std::vector<std::int64_t>& r
                                 range[1]));
 }
 
+/// Warns where parallel rays leave a range of directions out, as in a limited-angle scan.
+void warn_of_missing_views(std::vector<double> angles_rad) {
+  constexpr double kPi = std::numbers::pi;
+  for (double& angle : angles_rad) angle = std::fmod(std::fmod(angle, kPi) + kPi, kPi);
+  std::sort(angles_rad.begin(), angles_rad.end());
+  double widest = angles_rad.front() + kPi - angles_rad.back();
+  for (std::size_t i = 1; i < angles_rad.size(); ++i)
+    widest = std::max(widest, angles_rad[i] - angles_rad[i - 1]);
+  const double even = kPi / static_cast<double>(angles_rad.size());
+  if (widest <= std::max(kPi / 18.0, 4.0 * even) && angles_rad.size() > 3) return;
+  TRIPTYCH_LOG(warning,
+               "{:.0f} of 180 degrees are without a view: edges along these directions are lost",
+               widest * kDegrees);
+}
+
 void log_sizes(const RawScanHeader& header) {
   TRIPTYCH_LOG(info,
                "{}: {}, {} projections of {} x {} pixels, {} flats, {} darks",
@@ -113,6 +131,12 @@ PreparedScan::PreparedScan(const ScanConfig& config, const ScanFiles& files)
                     header.place),
         "pixel_size_mm=<size>");
   }
+  if (config.beam != "parallel" && !pixel_size_mm_) {
+    throw data_error(fmt::format("{}: a fan beam needs the pixel size, which the scan does not "
+                                 "state",
+                                 header.place),
+                     "pixel_size_mm=<size on the detector>");
+  }
   choose_part();
   const std::vector<double> all_angles = angles();
   for (const std::int64_t view : views_)
@@ -122,6 +146,7 @@ PreparedScan::PreparedScan(const ScanConfig& config, const ScanFiles& files)
   geometry_.source_to_detector_mm = config.source_to_detector_mm;
   geometry_.column_spacing_mm = geometry_.row_spacing_mm = pixel_size_mm_.value_or(1.0);
   find_centre();
+  if (geometry_.beam == ScanGeometry::Beam::kParallel) warn_of_missing_views(geometry_.angles_rad);
   if (config.flip_columns) {
     const std::int64_t last = columns_ + 2 * config.pad - 1;
     geometry_.centre_column = static_cast<double>(last) - geometry_.centre_column;
@@ -141,6 +166,12 @@ void PreparedScan::choose_part() {
     throw usage_error(fmt::format("air_margin: expected at most half of the {} columns, got {}",
                                   columns_,
                                   config_.air_margin));
+  }
+  if (config_.pad > kMostPadding * columns_) {
+    throw usage_error(fmt::format("pad: expected at most {} times the {} columns, got {}",
+                                  kMostPadding,
+                                  columns_,
+                                  config_.pad));
   }
 }
 
@@ -259,6 +290,8 @@ at::Tensor PreparedScan::line_integrals_of(std::int64_t first,
   RepairedTransmission repaired = repaired_transmission(transmission(begin, end - begin));
   tally.interpolated += repaired.interpolated;
   tally.clamped += repaired.clamped;
+  tally.brighter += repaired.values.gt(kBrighter).sum().item<std::int64_t>();
+  tally.values += repaired.values.numel();
   if (retrieves_phase()) repaired.values = retrieve_phase(repaired.values, phase);
   return line_integrals(repaired.values.narrow(1, first_row_ + first - begin, count))
       .transpose(0, 1);

@@ -14,10 +14,12 @@
 
 namespace triptych {
 
-/// Values that had no logarithm, over everything that was prepared.
+/// Transmissions to look at twice, over everything that was prepared.
 struct RepairTally {
-  std::int64_t interpolated = 0;
-  std::int64_t clamped = 0;
+  std::int64_t values = 0;        ///< transmissions in all
+  std::int64_t interpolated = 0;  ///< of those without a logarithm, in short runs
+  std::int64_t clamped = 0;       ///< of those without a logarithm, in longer runs
+  std::int64_t brighter = 0;      ///< a fifth and more above the flats
 };
 
 /// Where the pieces of a raw scan lie; "" = with the projections, or none.

@@ -56,6 +56,9 @@ Hdf5Lock::Hdf5Lock() : lock_(hdf5_mutex()) { H5Eset_auto2(H5E_DEFAULT, nullptr, 
 Hdf5Handle open_hdf5_file(const std::filesystem::path& file) {
   Hdf5Handle handle(H5Fopen(file.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
   if (handle.valid()) return handle;
+  std::error_code unknown;
+  if (!std::filesystem::exists(file, unknown))
+    throw io_error(fmt::format("{}: no such file", file.string()));
   throw io_error(fmt::format("{}: cannot be read as HDF5: {}", file.string(), hdf5_reason()),
                  "the file may be truncated, still be written, or have the wrong extension");
 }

@@ -17,6 +17,7 @@ namespace {
 
 constexpr double kPi = std::numbers::pi;
 constexpr double kLeastCoverage = 170.0 * kPi / 180.0;
+constexpr std::int64_t kLeastColumns = 16;  // that the search along the spectrum moves within
 constexpr std::int64_t kCoarseColumns = 640;
 constexpr std::int64_t kCoarseAngles = 720;
 
@@ -184,6 +185,12 @@ RotationCentre centre_from_pairs(const at::Tensor& sinogram,
 
 RotationCentre centre_from_spectrum(const at::Tensor& sinogram,
                                     const std::vector<double>& angles_rad) {
+  if (sinogram.size(1) < kLeastColumns) {
+    throw data_error(fmt::format("rotation centre: expected at least {} detector columns, got {}",
+                                 kLeastColumns,
+                                 sinogram.size(1)),
+                     "name the detector column: centre=<column>");
+  }
   const OrderedViews views = ordered(sinogram, angles_rad);
   if (views.angles.back() + median_step(views.angles) < kLeastCoverage) {
     throw data_error(fmt::format("rotation centre: expected views over 180 degrees, got {:.1f}",

@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 using testing::Finished;
 using testing::fresh_folder;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using testing::run_program;
 
 void write_grid(const fs::path& file, const at::Tensor& image, double spacing_mm = 1.0) {
@@ -220,6 +221,13 @@ TEST_F(LearnedReconstructionProgram, RefusesWhatDoesNotFit) {
                        "metal=li",
                        "size=40"}),
               HasSubstr("has 2 x 32 x 32 voxels, expected 2 x 40 x 40"));
+  const auto masked = [&](const at::Tensor& mask) {
+    write_grid(folder_ / "mask.mha", mask);
+    return failure(
+        {"input.projections=metal_scan", "input.metal=mask.mha", "output=x.mha", "metal=li"});
+  };
+  EXPECT_THAT(masked(at::full({2, 32, 32}, -1000.0)), HasSubstr("100 % of slice 0 are metal"));
+  EXPECT_THAT(masked(at::full({2, 32, 32}, std::nan(""))), HasSubstr("expected finite values"));
   const Finished predicted =
       run_program({"predict", "run=gradient", "input.image=truth.mha", "output=x.mha"}, folder_);
   EXPECT_THAT(predicted.err, HasSubstr("`triptych reconstruct method=learned run=<run>`"));
@@ -227,6 +235,34 @@ TEST_F(LearnedReconstructionProgram, RefusesWhatDoesNotFit) {
       {"evaluate", "kind=images", "input.prediction=truth.mha", "input.reference=flat.mha"},
       (write_grid(folder_ / "flat.mha", at::ones({2, 32, 32})), folder_));
   EXPECT_THAT(constant.err, HasSubstr("flat.mha: expected a reference with contrast"));
+  const Finished unknown = run_program({"evaluate",
+                                        "kind=images",
+                                        "input.prediction=truth.mha",
+                                        "input.reference=truth.mha",
+                                        "input.msk=truth.mha"},
+                                       folder_);
+  EXPECT_THAT(unknown.err, HasSubstr("got input.msk"));
+  const Finished undefined = run_program(
+      {"evaluate", "kind=images", "input.prediction=mask.mha", "input.reference=truth.mha"},
+      folder_);
+  EXPECT_THAT(undefined.err, HasSubstr("mask.mha: expected finite values"));
+}
+
+TEST_F(LearnedReconstructionProgram, SaysWhenAMaskOfMetalChangesNothing) {
+  write_grid(folder_ / "empty.mha", at::zeros({2, 32, 32}));
+  const auto log = [](const std::string& mask, const std::string& metal) {
+    const Finished finished = reconstruct({"input.projections=metal_scan",
+                                           "input.metal=" + mask,
+                                           "output=unchanged.mha",
+                                           "metal=" + metal});
+    EXPECT_EQ(finished.code, 0) << finished.err;
+    return finished.err;
+  };
+  EXPECT_THAT(log("metal.mha", "none"), HasSubstr("input.metal was not used"));
+  EXPECT_THAT(log("empty.mha", "li"), HasSubstr("has no metal in these slices"));
+  const std::string used = log("metal.mha", "li");
+  EXPECT_THAT(used, Not(HasSubstr("was not used")));
+  EXPECT_THAT(used, Not(HasSubstr("has no metal")));
 }
 
 TEST_F(LearnedReconstructionProgram, IsComparedByVoxelWhereFilesStateOtherPositionsOnDemand) {

@@ -18,6 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing::fresh_folder;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using testing::run_program;
 using testing::ScanFile;
 
@@ -237,6 +238,18 @@ TEST_F(Reconstruct, RefusesKeysThatDoNotFit) {
   EXPECT_THAT(with({"beam=fan_flat"}, 2), HasSubstr("source_to_axis_mm"));
   EXPECT_THAT(with({"views=[0,50,0]"}, 2), HasSubstr("step from 1"));
   EXPECT_THAT(with({"views=[0,120]"}, 2), HasSubstr("within 0 to 119"));
+  EXPECT_THAT(with({"views=[-3,10]"}, 2), HasSubstr("expects numbers from 0"));
+  EXPECT_THAT(with({"angles=[0,nan]"}, 2), HasSubstr("expects [first, last] in degrees"));
+  EXPECT_THAT(with({"centre=nan"}, 2), HasSubstr("expects auto, pairs, fourier or a column"));
+  EXPECT_THAT(with({"columns=[10,12]"}, 1), HasSubstr("at least 16 detector columns, got 3"));
+  EXPECT_THAT(with({"pad=641"}, 2), HasSubstr("at most 10 times the 64 columns"));
+  EXPECT_THAT(with({"phase.energy_kev=20"}, 2), HasSubstr("expects phase.delta_beta"));
+  EXPECT_THAT(with({"beam=fan_flat", "source_to_axis_mm=50", "source_to_detector_mm=90"}, 1),
+              HasSubstr("a fan beam needs the pixel size"));
+  const std::string format = failure({"input.projections=nowhere.h5", "output=x.xyz"}, 1);
+  EXPECT_THAT(format, HasSubstr("unknown image format"));
+  EXPECT_THAT(failure({"input.projections=nowhere.h5", "output=x.h5"}, 1),
+              HasSubstr("nowhere.h5: no such file"));
   EXPECT_THAT(with({"views_between=3"}, 2), HasSubstr("method=sirt or method=tv"));
   EXPECT_THAT(with({"run=outputs/x"}, 2), HasSubstr("uses no trained run"));
   EXPECT_THAT(with({"centre=middle"}, 2), HasSubstr("expects auto, pairs, fourier or a column"));
@@ -248,6 +261,50 @@ TEST_F(Reconstruct, RefusesKeysThatDoNotFit) {
   EXPECT_THAT(with({"phase.delta_beta=100", "phase.energy_kev=20", "phase.distance_mm=50"}, 1),
               HasSubstr("pixel_size_mm"));
   EXPECT_THAT(with({"centre=pairs"}, 1), HasSubstr("180 degrees apart"));
+}
+
+TEST_F(Reconstruct, WarnsOfFlatsThatDoNotFitAndOfMissingViews) {
+  const auto warned = [](const std::string& scan, const std::string& word) {
+    const auto finished =
+        reconstruct({"input.projections=" + scan, "output=doubtful.h5", "centre=29.25", word});
+    EXPECT_EQ(finished.code, 0) << finished.err;
+    return finished.err;
+  };
+  EXPECT_THAT(warned("scan.h5", "pad=0"), Not(HasSubstr("without")));
+  EXPECT_THAT(warned("scan.h5", "views=[0,29]"),
+              HasSubstr("136 of 180 degrees are without a view"));
+  write_scan("short_flats.h5", counts(), (flats() - 100.0) * 0.5 + 100.0);
+  EXPECT_THAT(warned("short_flats.h5", "pad=0"), HasSubstr("a fifth and more above the flats"));
+  write_scan("dark.h5", at::full({kAngles, kRows, kColumns}, 100.0), flats());
+  EXPECT_THAT(warned("dark.h5", "pad=0"), HasSubstr("100 % of the values are without counts"));
+}
+
+TEST_F(Reconstruct, NeverWritesAmongTheProjections) {
+  const fs::path pictures = folder_ / "pictures";
+  fs::create_directories(pictures);
+  for (int view = 0; view < 4; ++view) {
+    Volume picture{at::full({1, 1, 4, 32}, 0.5), {}, "", {}};
+    picture.geometry.shape = {1, 4, 32};
+    write_volume((pictures / fmt::format("view_{}.tif", view)).string(), picture);
+  }
+  const std::string before = read_file(pictures / "view_1.tif");
+  for (const char* output : {"pictures/view_1.tif", "pictures/slices.tif"}) {
+    EXPECT_THAT(failure({"input.projections=pictures",
+                         std::string("output=") + output,
+                         "values=transmission",
+                         "angles=[0,135]",
+                         "centre=15.5"},
+                        2),
+                HasSubstr("lies among the pictures that input.projections reads"));
+  }
+  EXPECT_EQ(read_file(pictures / "view_1.tif"), before);
+  EXPECT_FALSE(fs::exists(pictures / "slices.tif"));
+  EXPECT_THAT(failure({"input.projections=scan.h5:/exchange/data",
+                       "output=scan.h5",
+                       "values=line_integrals",
+                       "angles=[0,178.5]"},
+                      2),
+              HasSubstr("it would be lost"));
 }
 
 std::string real(const std::string& name) {

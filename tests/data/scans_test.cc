@@ -99,6 +99,19 @@ TEST_F(ScansDataset, SaysWhatIsWrong) {
               HasSubstr("no entry 'clean'"));
   EXPECT_THAT(error_message("schema", [&] { make(", stripe_window: 8"); }), HasSubstr("odd"));
   EXPECT_THAT(error_message("usage", [&] { make(", views: [0, 24]"); }), HasSubstr("0 to 23"));
+  const auto of_rows = [&](const std::string& first, const std::string& second) {
+    const std::string scan = "projections: " + file_.string();
+    return error_message("schema", [&] {
+      DatasetRegistry::instance().create(config::parse_yaml("{name: scans, centre: 7.5, scans: [{" +
+                                                                scan + first + "}, {" + scan +
+                                                                second + ", split: validation}]}",
+                                                            "scans.yaml"));
+    });
+  };
+  EXPECT_THAT(of_rows(", rows: [0, 2]", ", rows: [2, 4]"), HasSubstr("not in scans[0] too"));
+  EXPECT_THAT(of_rows("", ", rows: [4, 4]"), HasSubstr("not in scans[0] too"));
+  EXPECT_THAT(of_rows(", rows: [2]", ", rows: [3, 4]"), HasSubstr("expects [first, last] from 0"));
+  EXPECT_THAT(of_rows(", rows: [-1, 1]", ", rows: [3, 4]"), HasSubstr("from 0"));
   const auto none = [] {
     DatasetRegistry::instance().create(config::parse_yaml("{name: scans, scans: []}", "s.yaml"));
   };
