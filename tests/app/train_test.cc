@@ -252,7 +252,8 @@ TEST(Train, RunsEveryRecipeForTwoSteps) {
     }
     if (name == "registration_phantom")
       words.insert(words.end(), {"datasets.phantoms.size=[16,16,16]", "datasets.phantoms.train=2"});
-    if (name == "registration_labels" || name == "registration_features")
+    if (name == "registration_labels" || name == "registration_features" ||
+        name == "canonical_frame")
       words.insert(words.end(),
                    {"datasets.labels.size=[16,16,16]", "datasets.labels.validation=1"});
     if (name == "registration_slabs")
