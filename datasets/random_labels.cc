@@ -7,6 +7,7 @@
 #include "framework/ops/noise_field.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include <ATen/ATen.h>
@@ -19,6 +20,9 @@ namespace {
 /// class whose field is the largest there (the label maps of SynthMorph, Hoffmann et al., IEEE
 /// Trans. Med. Imaging 41:543, 2022). Entries `label` and `image`, which has a random grey value
 /// between 0 and 1 for each class. Every sample is a function of (seed, split, number) alone.
+///
+/// With `individual` < 1 the fields are sums of one that all samples share and one of their own, so
+/// that they are individuals of one kind.
 class RandomLabels final : public Dataset {
  public:
   struct Config {
@@ -30,6 +34,8 @@ class RandomLabels final : public Dataset {
     double spacing_mm = 1.0;
     std::int64_t classes = 16;
     double structure = 0.2;
+    double individual = 1.0;
+    double specimen = 0.0;
     double cache_mb = 512.0;
 
     void visit(auto& field) {
@@ -44,6 +50,16 @@ class RandomLabels final : public Dataset {
             structure,
             "typical size of a structure, of the longest side",
             config::Between{0.01, 1.0});
+      field("individual",
+            individual,
+            "share of the fields' variance that is each sample's own; below 1 the samples are "
+            "individuals of one kind",
+            config::Between{0.0, 1.0});
+      field("specimen",
+            specimen,
+            "diameter of a ball in the middle outside of which all is class 0, of the shortest "
+            "side; 0 = none",
+            config::Between{0.0, 2.0});
       field("cache_mb",
             cache_mb,
             "memory for label maps, 1 byte a voxel; what does not fit is made again",
@@ -130,9 +146,16 @@ class RandomLabels final : public Dataset {
     const double cell =
         config_.structure / 1.5 *
         static_cast<double>(*std::max_element(config_.size.begin(), config_.size.end()));
-    std::vector<NoiseField> fields;
-    for (std::int64_t i = 0; i < config_.classes; ++i)
-      fields.emplace_back(random.derive(static_cast<std::uint64_t>(i)), std::max(cell, 1.0));
+    const double own = std::sqrt(config_.individual), common = std::sqrt(1.0 - config_.individual);
+    const RandomStream kind(static_cast<std::uint64_t>(config_.seed),
+                            {hash_name("kind of labels")});
+    std::vector<WeightedField> fields;  // classes of `common` first
+    for (const auto& [weight, stream] : {std::pair{common, kind}, {own, random}}) {
+      for (std::int64_t i = 0; weight > 0.0 && i < config_.classes; ++i) {
+        fields.push_back({static_cast<float>(weight),
+                          {stream.derive(static_cast<std::uint64_t>(i)), std::max(cell, 1.0)}});
+      }
+    }
     at::Tensor labels = at::empty({depth, height, width}, at::kByte);
     std::uint8_t* voxels = labels.data_ptr<std::uint8_t>();
     parallel_for(depth * height, 64, [&](std::int64_t begin, std::int64_t end) {
@@ -141,18 +164,41 @@ class RandomLabels final : public Dataset {
           const Point3f place{static_cast<float>(w),
                               static_cast<float>(row % height),
                               static_cast<float>(row / height)};
-          voxels[row * width + w] = largest(fields, place);
+          voxels[row * width + w] = within_specimen(place) ? largest(fields, place) : 0;
         }
       }
     });
     return labels;
   }
 
-  static std::uint8_t largest(const std::vector<NoiseField>& fields, const Point3f& place) {
+  struct WeightedField {
+    float weight;
+    NoiseField field;
+  };
+
+  bool within_specimen(const Point3f& place) const {
+    if (config_.specimen == 0.0) return true;
+    const auto [depth, height, width] = config_.size;
+    const bool planar = depth == 1;
+    const double side =
+        static_cast<double>(planar ? std::min(height, width) : std::min({depth, height, width}));
+    const auto from_middle = [](float index, std::int64_t size) {
+      return static_cast<double>(index) - 0.5 * static_cast<double>(size - 1);
+    };
+    return std::hypot(from_middle(place.x, width),
+                      from_middle(place.y, height),
+                      from_middle(place.z, depth)) <= 0.5 * config_.specimen * side;
+  }
+
+  /// The class whose fields' sum is the largest.
+  std::uint8_t largest(const std::vector<WeightedField>& fields, const Point3f& place) const {
+    const auto classes = static_cast<std::size_t>(config_.classes);
     std::uint8_t best = 0;
     float highest = -std::numeric_limits<float>::infinity();
-    for (std::size_t i = 0; i < fields.size(); ++i) {
-      const float value = fields[i].at(place);
+    for (std::size_t i = 0; i < classes; ++i) {
+      float value = 0.0F;
+      for (std::size_t part = i; part < fields.size(); part += classes)
+        value += fields[part].weight * fields[part].field.at(place);
       if (value <= highest) continue;
       highest = value;
       best = static_cast<std::uint8_t>(i);

@@ -53,9 +53,9 @@ struct RegisterKeys {
     field("output", output, "folder to write", config::Need::kRequired);
     field("start_from",
           start_from,
-          "what the first alignment is found from: the grey values, landmarks of both images, or "
-          "the centres of labels of both images",
-          config::OneOf{"images", "landmarks", "labels"});
+          "what the first alignment is found from: the grey values, landmarks of both images, the "
+          "centres of labels of both images, or their poses in a canonical frame (run=)",
+          config::OneOf{"images", "landmarks", "labels", "canonical"});
     field("initial", initial, "transform file to start from in place of a first alignment");
     field("reference",
           reference,
@@ -63,7 +63,7 @@ struct RegisterKeys {
     field("run",
           run,
           "run directory of a training whose head descriptor, registration_svf or "
-          "registration_convex helps the deformation");
+          "registration_convex helps the deformation, or canonical_pose the first alignment");
     field("task", task, "task of the run; may be left out when only one has such a head");
     field("checkpoint", checkpoint, "which weights of the run", config::OneOf{"best", "last"});
     field("features",

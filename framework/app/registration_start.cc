@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/registration_start.h"
 
+#include "framework/app/canonical_start.h"
 #include "framework/core/error.h"
 #include "framework/image/slabs.h"
 #include "framework/image/transform_io.h"
@@ -96,6 +97,17 @@ AffineMap from_points(LandmarkPairs pairs, std::string model, const Registration
   return align_points(pairs.fixed, pairs.moving, options).moving_from_fixed;
 }
 
+AffineMap from_poses(const RegistrationInputs& inputs,
+                     const RegisterKeys& keys,
+                     const RobustStartOptions& options) {
+  if (inputs.is_section()) {
+    throw usage_error("start_from: a section has no pose in the frame of volumes, got canonical",
+                      "leave it out: the place of a section is looked for in all directions");
+  }
+  const AffineMap guess = canonical_start(inputs.fixed, inputs.moving, keys);
+  return refine_start(inputs.fixed, inputs.moving, guess, options).moving_from_fixed;
+}
+
 AffineMap from_file(const std::string& file) {
   const SpatialTransform transform = read_transform(file);
   if (transform.is_affine()) return transform.affine();
@@ -115,6 +127,7 @@ AffineMap found(const RegistrationInputs& inputs,
     return from_points(
         label_centres(*inputs.fixed_labels, *inputs.moving_labels), options.model, inputs);
   }
+  if (keys.start_from == "canonical") return from_poses(inputs, keys, options);
   return triptych::first_alignment(inputs.fixed, inputs.moving, options);
 }
 

@@ -51,6 +51,8 @@ void RegisterKeys::validate(config::Problems& problems) const {
       problems.add("start_from",
                    fmt::format("expects input.fixed_{0}= and input.moving_{0}= with {0}", kind));
   }
+  if (start_from == "canonical" && run.empty())
+    problems.add("start_from", "expects run=<trained> with canonical");
   if (!initial.empty() && start_from != "images")
     problems.add("initial", fmt::format("expects no start_from={} beside it", start_from));
   if (output.empty()) problems.add("output", "must be a folder");

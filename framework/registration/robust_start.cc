@@ -6,6 +6,7 @@
 #include "framework/registration/start_candidates.h"
 
 #include <algorithm>
+#include <functional>
 #include <numbers>
 
 #include <ATen/ATen.h>
@@ -62,29 +63,25 @@ void warn_of_doubt(const StartReport& report) {
   }
 }
 
-}  // namespace
+/// First guesses from the coarsest images; the files' own coordinates, where they are among them,
+/// come first.
+using Guesses = std::function<std::vector<SearchCandidate>(const CandidateSearch& search)>;
 
-StartReport find_start(const RegistrationImage& fixed,
+StartReport best_start(const RegistrationImage& fixed,
                        const RegistrationImage& moving,
-                       const RobustStartOptions& options) {
-  if (options.model == "none") return {};
+                       const RobustStartOptions& options,
+                       const AlignmentFrame& frame,
+                       const Guesses& guesses_of) {
   const at::NoGradGuard no_grad;
   SearchOptions search_options;
-  search_options.frame = alignment_frame(fixed.geometry, moving.geometry);
+  search_options.frame = frame;
   search_options.model = model_of(options.model);
   search_options.side_mm = std::min(field_side_mm(fixed.geometry), field_side_mm(moving.geometry));
   search_options.what = "first alignment";
   check_not_constant(fixed, "fixed image");
   check_not_constant(moving, "moving image");
-  const bool turns = search_options.model != AffineModel::kTranslation;
-  const double largest_rad = turns ? options.largest_rotation_deg * std::numbers::pi / 180.0 : 0.0;
-
-  const CandidateSearch search(
-      fixed, moving, start_stages(search_options.frame.planar), search_options);
-  std::vector<SearchCandidate> guesses;
-  for (const AffineMap& map : start_candidates(
-           search.coarse_fixed(), search.coarse_moving(), search_options.frame, largest_rad))
-    guesses.push_back({map, {}, guesses.empty()});
+  const CandidateSearch search(fixed, moving, start_stages(frame.planar), search_options);
+  std::vector<SearchCandidate> guesses = guesses_of(search);
   StartReport report;
   report.candidates = static_cast<std::int64_t>(guesses.size());
   const std::vector<SearchCandidate> candidates = search.run(std::move(guesses));
@@ -95,6 +92,38 @@ StartReport find_start(const RegistrationImage& fixed,
   report.runner_up = runner_up_share(candidates, chosen);
   warn_of_doubt(report);
   return report;
+}
+
+}  // namespace
+
+StartReport find_start(const RegistrationImage& fixed,
+                       const RegistrationImage& moving,
+                       const RobustStartOptions& options) {
+  if (options.model == "none") return {};
+  const AlignmentFrame frame = alignment_frame(fixed.geometry, moving.geometry);
+  const bool turns = options.model != "translation";
+  const double largest_rad = turns ? options.largest_rotation_deg * std::numbers::pi / 180.0 : 0.0;
+  return best_start(fixed, moving, options, frame, [&](const CandidateSearch& search) {
+    std::vector<SearchCandidate> guesses;
+    for (const AffineMap& map :
+         start_candidates(search.coarse_fixed(), search.coarse_moving(), frame, largest_rad))
+      guesses.push_back({map, {}, guesses.empty()});
+    return guesses;
+  });
+}
+
+StartReport refine_start(const RegistrationImage& fixed,
+                         const RegistrationImage& moving,
+                         const AffineMap& guess,
+                         const RobustStartOptions& options) {
+  constexpr double kLargest_rad = 30.0 * std::numbers::pi / 180.0;
+  const AlignmentFrame frame = alignment_frame(fixed.geometry, moving.geometry);
+  return best_start(fixed, moving, options, frame, [&](const CandidateSearch&) {
+    std::vector<SearchCandidate> guesses;
+    for (const AffineMap& map : candidates_near(guess, fixed.geometry, frame, kLargest_rad))
+      guesses.push_back({map, {}, false});
+    return guesses;
+  });
 }
 
 AffineMap robust_start(const RegistrationImage& fixed,

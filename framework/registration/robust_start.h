@@ -60,4 +60,11 @@ StartReport find_start(const RegistrationImage& fixed,
                        const RegistrationImage& moving,
                        const RobustStartOptions& options = {});
 
+/// The alignment near a first guess, as of poses that a network gives: the same comparison of
+/// rotations by at most 30 degrees about it. Throws as find_start does.
+StartReport refine_start(const RegistrationImage& fixed,
+                         const RegistrationImage& moving,
+                         const AffineMap& guess,
+                         const RobustStartOptions& options = {});
+
 }  // namespace triptych

@@ -13,7 +13,8 @@ namespace triptych {
 namespace {
 
 constexpr std::int64_t kRotations = 1000, kPlaneRotations = 48;
-constexpr double kShift = 0.25;  ///< of the extent of the smaller image
+constexpr std::int64_t kFineRotations = 8000;  ///< about 10 degrees apart
+constexpr double kShift = 0.25;                ///< of the extent of the smaller image
 
 double rotation_angle(const Eigen::Matrix3d& rotation) {
   return std::acos(std::clamp(0.5 * (rotation.trace() - 1.0), -1.0, 1.0));
@@ -211,6 +212,21 @@ std::vector<AffineMap> start_candidates(const RegistrationImage& fixed,
       if (rotation_angle(rotation) <= largest_rotation_rad)
         add(rotation, anchors.back(), Eigen::Vector3d::Zero());
     }
+  }
+  return candidates;
+}
+
+std::vector<AffineMap> candidates_near(const AffineMap& guess,
+                                       const Geometry& fixed,
+                                       const AlignmentFrame& frame,
+                                       double largest_rad) {
+  const std::vector<Eigen::Matrix3d> turns =
+      frame.planar ? plane_rotations(frame.fixed_axes.col(2), largest_rad)
+                   : rotation_grid(kFineRotations, largest_rad);
+  std::vector<AffineMap> candidates;
+  for (const Eigen::Matrix3d& turn : turns) {
+    candidates.push_back(
+        compose(guess, AffineMap::about(field_centre_mm(fixed), turn, Eigen::Vector3d::Zero())));
   }
   return candidates;
 }

@@ -31,4 +31,11 @@ std::vector<AffineMap> start_candidates(const RegistrationImage& fixed,
                                         const AlignmentFrame& frame,
                                         double largest_rotation_rad);
 
+/// A guess, then the same turned by at most `largest_rad` about the middle of the fixed image, in
+/// the plane of planar ones.
+std::vector<AffineMap> candidates_near(const AffineMap& guess,
+                                       const Geometry& fixed,
+                                       const AlignmentFrame& frame,
+                                       double largest_rad);
+
 }  // namespace triptych

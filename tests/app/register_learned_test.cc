@@ -14,6 +14,7 @@ class RegisterLearned : public RegisteredPair {
     RegisteredPair::SetUpTestSuite();
     train("features", {"experiment=registration_features", "backbone.dimensions=3"});
     train("velocity", {"experiment=registration_labels"});
+    train("poses", {"experiment=canonical_frame", "tasks.pose.head.points=8"});
   }
   static void train(const std::string& name, const std::vector<std::string>& more) {
     std::vector<std::string> words = {"train",
@@ -83,6 +84,32 @@ TEST_F(RegisterLearned, StartsTheDescentFromARunsDisplacement) {
   EXPECT_LT((kept.displacement - field).abs().mean().item<double>(),
             0.5 * field.abs().mean().item<double>());
   EXPECT_LT(aligned("descended", {"run=velocity"}).error, 0.5 * kSpacing * kShiftVoxels.norm());
+}
+
+TEST_F(RegisterLearned, StartsFromTheCanonicalFrame) {
+  const auto finished = align({"output=posed",
+                               "threads=1",
+                               "start_from=canonical",
+                               "run=poses",
+                               "start.model=rigid",
+                               "deformation.enabled=false",
+                               "pictures=false",
+                               "input.fixed_landmarks=fixed.csv",
+                               "input.moving_landmarks=moving.csv"});
+  ASSERT_EQ(finished.code, 0) << finished.err;
+  // Hardly trained, it gives both images nearly the same pose, which the refinement mends.
+  EXPECT_LT(record("posed")["stages"].back()["tre"]["mean"].get<double>(), 0.5 * kSpacing);
+  EXPECT_THAT(pair_failure("fixed.nii.gz",
+                           "moving.nii.gz",
+                           {"start_from=canonical", "run=velocity", "features=mind"}),
+              HasSubstr("expected a run with the head canonical_pose, got registration_svf"));
+  EXPECT_THAT(failure({"register",
+                       "input.fixed=fixed.nii.gz",
+                       "input.moving=moving.nii.gz",
+                       "output=never",
+                       "start_from=canonical"},
+                      2),
+              HasSubstr("expects run=<trained> with canonical"));
 }
 
 TEST_F(RegisterLearned, SaysWhatARunCannotDo) {

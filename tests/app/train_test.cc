@@ -256,7 +256,8 @@ TEST(Train, RunsEveryRecipeForTwoSteps) {
       words.insert(words.end(),
                    {"tasks.registration.roles.moving=followup_mri",
                     "tasks.registration.roles.moving_label=followup_mri_label"});
-    if (name == "registration_labels" || name == "registration_features")
+    if (name == "registration_labels" || name == "registration_features" ||
+        name == "canonical_frame")
       words.insert(words.end(),
                    {"datasets.labels.size=[16,16,16]", "datasets.labels.validation=1"});
     if (name == "joint_brain" || name == "study_brain")

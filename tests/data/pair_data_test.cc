@@ -141,6 +141,35 @@ TEST(RandomLabels, HoldConnectedStructuresOfEveryClassWithOneGreyValueEach) {
   EXPECT_GT(same.to(at::kFloat).mean().item<double>(), 0.75);
 }
 
+TEST(RandomLabels, AreIndividualsOfOneKind) {
+  const auto shared_with = [](const std::string& individual) {
+    const auto dataset = made(
+        "{name: random_labels, train: 2, size: [24, 24, 24], classes: 6, structure: 0.3, "
+        "individual: " +
+        individual + "}");
+    const at::Tensor same =
+        dataset->read_all(0, "label").data == dataset->read_all(1, "label").data;
+    return same.to(at::kFloat).mean().item<double>();
+  };
+  const double apart = shared_with("1.0"), akin = shared_with("0.2");
+  EXPECT_LT(apart, 0.4);  // six classes by chance: 0.17
+  EXPECT_GT(akin, 0.5);
+  EXPECT_LT(akin, 0.95);
+  EXPECT_EQ(shared_with("0.0"), 1.0);
+}
+
+TEST(RandomLabels, LieInABallOfClassZero) {
+  const at::Tensor labels =
+      made("{name: random_labels, train: 1, size: [20, 24, 30], classes: 4, specimen: 0.8}")
+          ->read_all(0, "label")
+          .data[0];
+  const at::Tensor d = at::arange(20) - 9.5, h = at::arange(24) - 11.5, w = at::arange(30) - 14.5;
+  const at::Tensor radius =
+      (d.square().view({-1, 1, 1}) + h.square().view({-1, 1}) + w.square()).sqrt();
+  EXPECT_EQ(labels.masked_select(radius > 8.01).max().item<std::int64_t>(), 0);
+  EXPECT_GT(labels.masked_select(radius < 7.99).ne(0).to(at::kFloat).mean().item<double>(), 0.3);
+}
+
 TEST(Pairs, AreAllOrderedPairsOfASplit) {
   const std::string of =
       "of: {name: random_shapes, train: 3, validation: 1, test: 2, size: [1, 16, 16]}}";

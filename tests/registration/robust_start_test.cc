@@ -120,6 +120,35 @@ TEST(RobustStart, SameBitsForEveryNumberOfThreads) {
   EXPECT_EQ(alone.offset, together.offset);
 }
 
+TEST(RefineStart, FindsWhatLiesNearAGuessAndNothingElse) {
+  const AffineMap truth = turned(125.0, {0.3, 1, 0.2}, {-8, 3, 60});
+  Geometry grid = centred_grid({36, 36, 36}, kSpacing);
+  grid.origin += truth.offset;
+  const RegistrationImage moving = moved_body(truth, grid);
+  RobustStartOptions options;
+  options.model = "rigid";
+  const auto refined = [&](double off_deg) {
+    const AffineMap guess = compose(truth, turned(off_deg, {1, -1, 0.5}, {3, 1, -2}));
+    return body_error_mm(refine_start(fixed_body(), moving, guess, options).moving_from_fixed,
+                         truth);
+  };
+  EXPECT_LT(refined(5.0), 0.4);
+  EXPECT_LT(refined(35.0), 0.4);
+  EXPECT_GT(refined(150.0), 5.0);
+}
+
+TEST(RefineStart, StaysInThePlaneOfSlices) {
+  const AffineMap truth = turned(-140.0, {0, 0, 1}, {6, -9, 0});
+  const RegistrationImage fixed =
+      sampled_image(body_value, centred_grid({1, 40, 48}, {1.6, 1.6, 1.6}));
+  const RegistrationImage moving = moved_body(truth, centred_grid({1, 44, 44}, {1.6, 1.6, 1.6}));
+  RobustStartOptions options;
+  options.model = "rigid";
+  const AffineMap guess = compose(truth, turned(18.0, {0, 0, 1}, {2, 1, 0}));
+  EXPECT_LT(body_error_mm(refine_start(fixed, moving, guess, options).moving_from_fixed, truth),
+            0.5);
+}
+
 std::string message_of(const RegistrationImage& fixed, const RegistrationImage& moving) {
   try {
     start(fixed, moving, "rigid");
