@@ -260,7 +260,20 @@ TEST(Train, RunsEveryRecipeForTwoSteps) {
         name == "canonical_frame")
       words.insert(words.end(),
                    {"datasets.labels.size=[16,16,16]", "datasets.labels.validation=1"});
-    if (name == "joint_brain" || name == "study_brain")
+    if (name == "joint_brain_structures")
+      words.insert(words.end(),
+                   {"dataset@datasets.others=random_labels",
+                    "~datasets.others.files",
+                    "~datasets.others.splits",
+                    "~datasets.others.harmonise",
+                    "datasets.others.classes=4",
+                    "datasets.others.size=[2,16,16]",
+                    "datasets.others.train=1",
+                    "datasets.others.validation=1",
+                    "datasets.others.test=1",
+                    "tasks.structures.sampling.axes=[0]",
+                    "tasks.structures.head.num_classes=4"});
+    if (name.starts_with("joint_brain") || name == "study_brain")
       words.insert(words.end(),
                    {"dataset@datasets.subjects=random_labels",
                     "~datasets.subjects.files",
