@@ -21,8 +21,8 @@ namespace {
 /// Trans. Med. Imaging 41:543, 2022). Entries `label` and `image`, which has a random grey value
 /// between 0 and 1 for each class. Every sample is a function of (seed, split, number) alone.
 ///
-/// With `individual` < 1 the fields are sums of one that all samples share and one of their own, so
-/// that they are individuals of one kind.
+/// With `individual` < 1 the fields, and the grey values, are sums of one that all samples share
+/// and one of their own, so that they are individuals of one kind in one modality.
 class RandomLabels final : public Dataset {
  public:
   struct Config {
@@ -124,11 +124,19 @@ class RandomLabels final : public Dataset {
                         {hash_name("random_labels"), splits_.stream_index(sample)});
   }
 
+  /// What all samples share.
+  RandomStream kind() const {
+    return RandomStream(static_cast<std::uint64_t>(config_.seed), {hash_name("kind of labels")});
+  }
+
   at::Tensor grey_values(std::size_t sample, const at::Tensor& labels) const {
-    RandomStream random = stream(sample).derive("grey values");
+    RandomStream own = stream(sample).derive("grey values");
+    RandomStream common = kind().derive("grey values");
     at::Tensor values = at::empty({config_.classes}, at::kFloat);
-    for (std::int64_t i = 0; i < config_.classes; ++i)
-      values.data_ptr<float>()[i] = static_cast<float>(random.uniform());
+    for (std::int64_t i = 0; i < config_.classes; ++i) {
+      values.data_ptr<float>()[i] = static_cast<float>(
+          config_.individual * own.uniform() + (1.0 - config_.individual) * common.uniform());
+    }
     return values.index_select(0, labels.flatten()).view_as(labels);
   }
 
@@ -147,10 +155,8 @@ class RandomLabels final : public Dataset {
         config_.structure / 1.5 *
         static_cast<double>(*std::max_element(config_.size.begin(), config_.size.end()));
     const double own = std::sqrt(config_.individual), common = std::sqrt(1.0 - config_.individual);
-    const RandomStream kind(static_cast<std::uint64_t>(config_.seed),
-                            {hash_name("kind of labels")});
     std::vector<WeightedField> fields;  // classes of `common` first
-    for (const auto& [weight, stream] : {std::pair{common, kind}, {own, random}}) {
+    for (const auto& [weight, stream] : {std::pair{common, kind()}, {own, random}}) {
       for (std::int64_t i = 0; weight > 0.0 && i < config_.classes; ++i) {
         fields.push_back({static_cast<float>(weight),
                           {stream.derive(static_cast<std::uint64_t>(i)), std::max(cell, 1.0)}});

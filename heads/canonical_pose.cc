@@ -26,10 +26,11 @@ at::Tensor unit(const at::Tensor& vectors) {
 /// set is stored in: rotation and translation, for any rotation.
 ///
 /// A 1x1x1 convolution makes `points` heat maps, a softmax over the voxels pools each to the place
-/// of a part of the shape (Sun et al., Integral human pose regression, ECCV 2018), and a linear map
-/// of these places gives the rotation as six numbers, two columns before Gram-Schmidt, which is
-/// continuous (Zhou et al., On the continuity of rotation representations in neural networks, CVPR
-/// 2019), and the translation of the frame's origin from the middle of the grid. In two dimensions
+/// of a part of the shape (Sun et al., Integral human pose regression, ECCV 2018). A linear map of
+/// these places, about their middle and in units of their spread, gives the rotation as six
+/// numbers, two columns before Gram-Schmidt, which is continuous (Zhou et al., On the continuity of
+/// rotation representations in neural networks, CVPR 2019); one of the places as they are gives the
+/// translation of the frame's origin from the middle of the grid. In two dimensions
 /// the rotation is one in the plane of two numbers.
 ///
 /// Role `image` -> points [N, 4, 3] in mm (LPS): where the canonical frame's origin comes to lie,
@@ -58,19 +59,19 @@ class CanonicalPoseHead final : public Head {
             torch::nn::Conv3d(
                 torch::nn::Conv3dOptions(in.level(0).channels, config.points, 1).bias(false)))),
         pose_(register_module(
-            "pose", torch::nn::Linear((config.points + 1) * axes(), planar_ ? 2 + 2 : 6 + 3))) {}
+            "pose", torch::nn::Linear(config.points * axes(), planar_ ? 2 + 2 : 6 + 3))) {}
 
   Prediction forward(HeadInputs& inputs) override {
     const BatchEntry& image = inputs.batch().at("image");
     const FullPrecision full(image.data.device());
     const at::Tensor heat = heat_(inputs.features("image").level(0).to(torch::kFloat));
     const Grids grids(image, heat.device());
-    const at::Tensor places = places_of(heat, grids);  // [N, points, 3], 1 = half the extent
-    const at::Tensor numbers = pose_(standardised(places.narrow(2, 0, axes())));
+    const at::Tensor places = places_of(heat, grids);     // [N, points, 3], 1 = half the extent
+    const at::Tensor seen = places.narrow(2, 0, axes());  // a plane's z is constant
     const std::int64_t turning = planar_ ? 2 : 6;
     const at::Tensor rotation =
-        torch::matmul(grids.direction, rotation_of(numbers.narrow(1, 0, turning)));
-    at::Tensor shift = numbers.narrow(1, turning, axes());
+        torch::matmul(grids.direction, rotation_of(numbers(standardised(seen), 0, turning)));
+    at::Tensor shift = numbers(seen, turning, axes());
     if (planar_) shift = torch::constant_pad_nd(shift, {0, 1});
     const at::Tensor origin =
         grids.centre +
@@ -129,14 +130,19 @@ class CanonicalPoseHead final : public Head {
     return (torch::stack(along, 2) - grids.middle) * grids.spacing_mm / grids.half_mm.unsqueeze(2);
   }
 
-  /// Places [N, points, axes] about their own middle in units of their own spread, then that middle
-  /// in the same units: [N, (points + 1) * axes]. Soft maps have places close to one another, whose
-  /// turns a linear map would take ten thousands of steps to see.
+  /// `count` of the numbers from `first` on, linear in the places [N, points, axes].
+  at::Tensor numbers(const at::Tensor& places, std::int64_t first, std::int64_t count) const {
+    return torch::nn::functional::linear(places.flatten(1),
+                                         pose_->weight.narrow(0, first, count),
+                                         pose_->bias.narrow(0, first, count));
+  }
+
+  /// Places about their own middle, in units of their own spread. Those of soft maps lie close to
+  /// one another, and a linear map would take ten thousands of steps to see them turn.
   static at::Tensor standardised(const at::Tensor& places) {
     constexpr double kTiny = 1e-6;
-    const at::Tensor middle = places.mean(1, true), offsets = places - middle;
-    const at::Tensor spread = offsets.square().mean({1, 2}, true).sqrt().clamp_min(kTiny);
-    return torch::cat({offsets / spread, middle / spread}, 1).flatten(1);
+    const at::Tensor offsets = places - places.mean(1, true);
+    return offsets / offsets.square().mean({1, 2}, true).sqrt().clamp_min(kTiny);
   }
 
   /// [N, 3, 3] of [N, 6] (columns by Gram-Schmidt) or, in the plane, of [N, 2] (cosine and sine up
