@@ -2,6 +2,7 @@
 #include "framework/core/error.h"
 #include "framework/core/nn.h"
 #include "framework/core/suggest.h"
+#include "framework/data/valid_part.h"
 #include "framework/learn/denoising_baselines.h"
 #include "framework/learn/image_metrics.h"
 #include "framework/learn/loss_list.h"
@@ -36,14 +37,6 @@ at::Tensor on_grid_of(const at::Tensor& prediction, const at::Tensor& image) {
   return same ? image
               : at::upsample_trilinear3d(
                     image, prediction.sizes().slice(2), /*align_corners=*/false);
-}
-
-/// The part of [N, C, D, H, W] that holds data; nothing = all of it.
-at::Tensor valid_part(at::Tensor x, const std::optional<Region>& valid) {
-  if (!valid) return x;
-  for (std::size_t axis = 0; axis < 3; ++axis)
-    x = x.narrow(static_cast<std::int64_t>(2 + axis), valid->start[axis], valid->size[axis]);
-  return x;
 }
 
 bool all_items_have(const Batch& batch, const std::string& role) {

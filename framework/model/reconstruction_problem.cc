@@ -3,6 +3,7 @@
 
 #include "framework/core/error.h"
 #include "framework/core/nn.h"
+#include "framework/data/valid_part.h"
 #include "framework/ops/filtered_back_projection.h"
 #include "framework/ops/metal_artifact.h"
 
@@ -46,17 +47,6 @@ std::shared_ptr<const ScanOperators> make_operators(const ScanGeometry& scan,
   made->inverse_column_sums = inverse_or_zero(
       made->projector->apply_adjoint(torch::ones({1, angles, columns}, options)).squeeze(0));
   return made;
-}
-
-/// The mask on the slices' own grid: a batch's images may have grown to what the network takes.
-at::Tensor without_padding(const BatchEntry& mask) {
-  if (!mask.valid) return mask.data;
-  at::Tensor part = mask.data;
-  for (int axis = 0; axis < 3; ++axis) {
-    const auto i = static_cast<std::size_t>(axis);
-    part = part.narrow(2 + axis, mask.valid->start[i], mask.valid->size[i]);
-  }
-  return part;
 }
 
 std::int64_t padding(std::int64_t size, std::int64_t multiple) {
@@ -115,7 +105,10 @@ ReconstructionProblem::ReconstructionProblem(const Batch& batch,
 
   completed_ = entry.data.to(torch::kFloat);
   measured_ = completed_;
-  if (metal.any()) complete(without_padding(batch.at("metal")), metal);
+  if (metal.any()) {  // images of a batch may have grown to what the network takes, the scan not
+    const BatchEntry& mask = batch.at("metal");
+    complete(valid_part(mask.data, mask.valid), metal);
+  }
   measure_scale();
   measured_ = measured_ / scale_;
   completed_ = completed_ / scale_;
