@@ -149,6 +149,33 @@ TEST(CrossStitch, MixesTheLastStageByItsMatrix) {
   EXPECT_NEAR(sharing->mixing().back().second[0][1].item<double>(), 2.0, 1e-6);
 }
 
+TEST(CrossStitch, WithoutPassedGradientsALossTrainsItsOwnColumnAlone) {
+  config::Node config = named("cross_stitch");
+  at::manual_seed(3);
+  const auto coupled = make_sharing(config, {"a", "b"});
+  config.set("pass_gradients", config::Node(false));
+  at::manual_seed(3);
+  const auto apart = make_sharing(config, {"a", "b"});
+  const at::Tensor image = at::randn({1, 1, 1, 8, 8});
+  for (const std::vector<std::string>& asked : {Tasks{"a"}, Tasks{"a", "b"}}) {
+    apart->zero_grad();
+    const at::Tensor own = flat(apart->forward(image, asked).at("a"));
+    EXPECT_TRUE(at::equal(own, flat(coupled->forward(image, asked).at("a"))));
+    own.square().sum().backward();
+    for (const auto& parameter : apart->named_parameters()) {
+      const at::Tensor gradient = parameter.value().grad();
+      const std::string& name = parameter.key();
+      if (name.starts_with("stitch_")) {
+        EXPECT_GT(gradient[0][1].abs().sum().item<double>(), 0.0) << name;
+        EXPECT_EQ(gradient[1].abs().sum().item<double>(), 0.0) << name;
+        continue;
+      }
+      const bool reached = gradient.defined() && gradient.abs().sum().item<double>() > 0.0;
+      EXPECT_EQ(reached, name.starts_with("column_a.")) << name;
+    }
+  }
+}
+
 TEST(Soft, PenaltyIsTheTraceOfThePaper) {
   config::Node config = named("soft");
   config.set("strength", config::Node(2.0));

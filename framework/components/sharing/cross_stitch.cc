@@ -11,8 +11,8 @@ namespace {
 /// features are mixed, x_i' = sum_j a_ij x_j, with learned a near the identity. Every image passes
 /// all columns.
 ///
-/// optimizer.rates={sharing.stitch: 100} gives the mixing a learning rate of its own. Columns run one
-/// by one: a convolution of all of them with a group each takes as long (docs/benchmarks.md).
+/// optimizer.rates={sharing.stitch: 100} gives the mixing a learning rate of its own. Columns run
+/// one by one: a convolution of all of them with a group each takes as long (docs/benchmarks.md).
 class CrossStitchSharing final : public Sharing {
  public:
   struct Config {
@@ -20,6 +20,7 @@ class CrossStitchSharing final : public Sharing {
     std::string per = "channel";
     bool encoder = true;
     bool decoder = true;
+    bool pass_gradients = true;
     void visit(auto& field) {
       field("own",
             own,
@@ -31,13 +32,17 @@ class CrossStitchSharing final : public Sharing {
             config::OneOf{"channel", "stage"});
       field("encoder", encoder, "mix after the encoder's stages and the bottleneck");
       field("decoder", decoder, "mix after the decoder's stages");
+      field("pass_gradients",
+            pass_gradients,
+            "whether a task's loss trains the other columns too; without, it takes their features "
+            "as they are");
     }
   };
 
   CrossStitchSharing(const Config& config,
                      const std::vector<std::string>& tasks,
                      const BackboneFactory& make_backbone)
-      : tasks_(tasks) {
+      : tasks_(tasks), pass_gradients_(config.pass_gradients) {
     for (const std::string& task : tasks)
       columns_.push_back(register_module("column_" + task, make_backbone()));
     const auto count = static_cast<std::int64_t>(tasks.size());
@@ -57,14 +62,18 @@ class CrossStitchSharing final : public Sharing {
   std::map<std::string, FeaturePyramid> forward(const at::Tensor& image,
                                                 const std::vector<std::string>& tasks) override {
     column().check_input(image);
+    std::vector<bool> learns(columns_.size(), pass_gradients_);
+    for (const std::string& task : tasks) learns[index_of(task)] = true;
     std::vector<Activations> activations(columns_.size(), Activations{image, {}});
     std::vector<FeaturePyramid> pyramids(columns_.size());
     for (FeaturePyramid& pyramid : pyramids)
       pyramid.levels.resize(static_cast<std::size_t>(column().levels().size()));
     for (std::size_t stage = 0; stage < stitches_.size(); ++stage) {
-      for (std::size_t t = 0; t < columns_.size(); ++t)
+      for (std::size_t t = 0; t < columns_.size(); ++t) {
+        const at::AutoGradMode gradients(learns[t] && at::GradMode::is_enabled());
         columns_[t]->run_stage(stage, activations[t]);
-      mix(stage, activations);
+      }
+      mix(stage, learns, activations);
       const std::int64_t level = column().stages()[stage].pyramid_level;
       for (std::size_t t = 0; level >= 0 && t < columns_.size(); ++t)
         pyramids[t].levels[static_cast<std::size_t>(level)] = activations[t].current;
@@ -95,15 +104,21 @@ class CrossStitchSharing final : public Sharing {
   }
 
  private:
-  void mix(std::size_t stage, std::vector<Activations>& activations) const {
+  void mix(std::size_t stage,
+           const std::vector<bool>& learns,
+           std::vector<Activations>& activations) const {
     if (!stitches_[stage].defined()) return;
     const std::int64_t count = stitches_[stage].size(0);
     std::vector<at::Tensor> mixed;
     for (std::int64_t to = 0; to < count; ++to) {
+      const at::AutoGradMode gradients(learns[static_cast<std::size_t>(to)] &&
+                                       at::GradMode::is_enabled());
       at::Tensor sum;
       for (std::int64_t from = 0; from < count; ++from) {
         const at::Tensor weight = stitches_[stage][to][from].view({1, -1, 1, 1, 1});
-        const at::Tensor part = weight * activations[static_cast<std::size_t>(from)].current;
+        const at::Tensor features = activations[static_cast<std::size_t>(from)].current;
+        const at::Tensor part =
+            weight * (from == to || pass_gradients_ ? features : features.detach());
         sum = sum.defined() ? sum + part : part;
       }
       mixed.push_back(sum);
@@ -116,6 +131,7 @@ class CrossStitchSharing final : public Sharing {
   }
 
   std::vector<std::string> tasks_;
+  bool pass_gradients_;
   std::vector<std::shared_ptr<Backbone>> columns_;  ///< one a task
   std::vector<at::Tensor> stitches_;  ///< by stage: [T, T, C] or [T, T, 1]; undefined = no mixing
 };
