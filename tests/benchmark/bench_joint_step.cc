@@ -82,6 +82,7 @@ const std::vector<std::pair<std::string, std::vector<std::string>>> kSides = {
     {"hard_pcgrad", {"study=pcgrad"}},
     {"hard_cagrad", {"weighting=cagrad"}},
     {"cross_stitch_fixed", {"sharing=cross_stitch"}},
+    {"cross_stitch_own_gradients", {"sharing=cross_stitch", "sharing.pass_gradients=false"}},
     {"attention_fixed", {"sharing=attention"}},
     {"soft_fixed", {"sharing=soft"}},
 };
