@@ -4,6 +4,7 @@
 #include "framework/core/random.h"
 #include "framework/core/suggest.h"
 #include "framework/learn/registration_errors.h"
+#include "framework/learn/role_kinds.h"
 #include "framework/learn/task.h"
 #include "framework/ops/mind.h"
 
@@ -222,6 +223,7 @@ class ContrastiveTask final : public Task {
   std::string reference_role() const override { return "fixed"; }
 
   std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const override {
+    check_role_kinds(batch, context_.key);
     const auto moving = prediction.extra.find("moving");
     const bool known =
         batch.has("displacement") &&

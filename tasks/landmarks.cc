@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/core/error.h"
 #include "framework/core/nn.h"
+#include "framework/learn/role_kinds.h"
 #include "framework/learn/task.h"
 
 #include <algorithm>
@@ -83,6 +84,7 @@ class LandmarksTask final : public Task {
             {"points", config_.roles.at("points"), true, true}};
   }
   std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const override {
+    check_role_kinds(batch, context_.key);
     const BatchEntry& truth = batch.at("points");
     std::vector<at::Tensor> means;
     for (std::size_t row = 0; row < truth.items.size(); ++row) {

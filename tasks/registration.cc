@@ -5,6 +5,7 @@
 #include "framework/learn/batch_padding.h"
 #include "framework/learn/loss_list.h"
 #include "framework/learn/registration_errors.h"
+#include "framework/learn/role_kinds.h"
 #include "framework/learn/task.h"
 #include "framework/ops/field_regulariser.h"
 #include "framework/ops/similarity.h"
@@ -245,6 +246,7 @@ class RegistrationTask final : public Task {
   std::string reference_role() const override { return "fixed"; }
 
   std::vector<LossTerm> losses(const Prediction& prediction, const Batch& batch) const override {
+    check_role_kinds(batch, context_.key);
     std::map<std::string, std::vector<at::Tensor>> values;
     for (std::int64_t item = 0; item < batch.size(); ++item)
       add_terms(aligned_pair(prediction, batch, item), values);

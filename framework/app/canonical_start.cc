@@ -15,6 +15,7 @@ namespace {
 
 constexpr const char* kPoseHead = "canonical_pose";
 constexpr double kMostVoxels = 1 << 24;
+constexpr double kFewestVoxels = 4.0;  ///< along an axis of the image
 
 /// The outer faces of a grid along `axes`, in mm.
 Eigen::AlignedBox3d field_of_view(const Geometry& grid, const Eigen::Matrix3d& axes) {
@@ -53,6 +54,16 @@ Geometry network_grid(const Geometry& grid,
   return result;
 }
 
+/// Whether voxels of this size show an image of `grid` at all, and not in too much detail.
+bool suits(double spacing_mm, const Geometry& grid, const Geometry& network) {
+  for (std::size_t axis = grid.is_2d() ? 1 : 0; axis < 3; ++axis) {
+    const double length_mm =
+        grid.spacing[static_cast<Eigen::Index>(2 - axis)] * static_cast<double>(grid.shape[axis]);
+    if (length_mm < kFewestVoxels * spacing_mm) return false;
+  }
+  return static_cast<double>(network.voxels()) <= kMostVoxels;
+}
+
 class PoseNetwork {
  public:
   PoseNetwork(const RegisterKeys& keys, bool planar)
@@ -77,7 +88,7 @@ class PoseNetwork {
   /// Positions of the canonical frame to those of the image.
   AffineMap pose(const RegistrationImage& image) const {
     const Geometry grid = network_grid(image.geometry, spacing_mm_, network_.size_multiple);
-    if (static_cast<double>(grid.voxels()) > kMostVoxels) {
+    if (!suits(spacing_mm_, image.geometry, grid)) {
       throw geometry_error(
           fmt::format("{}: the head {} sees voxels of {:g} mm: expected a field of view of its "
                       "scale, got {}",

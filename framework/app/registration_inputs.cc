@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/app/registration_inputs.h"
 
+#include "framework/app/transform_coverage.h"
 #include "framework/core/error.h"
 #include "framework/core/log.h"
 #include "framework/core/suggest.h"
@@ -104,11 +105,15 @@ RegistrationImage working_image(const RegisterKeys& keys,
                                 const ImageKeeping& keeping,
                                 std::int64_t most_voxels) {
   const Index3 factors = pooling_factors(image.geometry(), most_voxels);
-  if (factors != Index3{1, 1, 1}) {
-    TRIPTYCH_LOG(info,
-                 "{}: aligned at a resolution of {}",
+  const Geometry grid = pooled_grid(image.geometry(), factors);
+  if (factors != Index3{1, 1, 1})
+    TRIPTYCH_LOG(info, "{}: aligned at a resolution of {}", image.location, grid.text());
+  if (grid.voxels() > most_voxels) {
+    TRIPTYCH_LOG(warning,
+                 "{}: memory={} is too little for {} voxels, and a coarser grid would show nothing",
                  image.location,
-                 pooled_grid(image.geometry(), factors).text());
+                 keys.memory,
+                 grid.voxels());
   }
   return registration_image(pooled(image.source(), factors),
                             working_mask(keys, role + "_mask", image, options, keeping, factors),
@@ -125,15 +130,40 @@ std::optional<StoredImage> labels_of(const RegisterKeys& keys,
   return labels_on(image, *file, options, keeping);
 }
 
+/// Coordinates in RAS, of another image or in other units are the usual reason.
+void warn_of_points_outside(const Landmarks& points,
+                            const Geometry& image,
+                            const std::string& file,
+                            const std::string& image_file) {
+  const auto outside = std::count_if(points.begin(), points.end(), [&](const Landmark& point) {
+    return !contains(image, point.position_mm);
+  });
+  if (outside == 0) return;
+  TRIPTYCH_LOG(
+      warning,
+      "{}: {} of {} landmarks lie outside of {}{}",
+      file,
+      outside,
+      points.size(),
+      image_file,
+      image.spacing_known ? ": coordinates in mm are LPS (x to the left, y to the back)" : "");
+}
+
 void read_points(const RegisterKeys& keys,
                  const Geometry& fixed,
                  const Geometry& moving,
                  RegistrationInputs& inputs) {
   const std::string* fixed_file = file_of(keys, "fixed_landmarks");
   const std::string* moving_file = file_of(keys, "moving_landmarks");
-  if (fixed_file != nullptr) inputs.fixed_landmarks = read_landmarks(*fixed_file, fixed);
+  if (fixed_file != nullptr) {
+    inputs.fixed_landmarks = read_landmarks(*fixed_file, fixed);
+    warn_of_points_outside(*inputs.fixed_landmarks, fixed, *fixed_file, keys.input.at("fixed"));
+  }
   if (moving_file == nullptr) return;
-  inputs.landmarks = match_landmarks(*inputs.fixed_landmarks, read_landmarks(*moving_file, moving));
+  const Landmarks moving_points = read_landmarks(*moving_file, moving);
+  warn_of_points_outside(moving_points, moving, *moving_file, keys.input.at("moving"));
+  inputs.landmarks =
+      match_landmarks(*inputs.fixed_landmarks, moving_points, *fixed_file, *moving_file);
   const auto note = [](const std::vector<std::string>& labels, const std::string& file) {
     if (!labels.empty())
       TRIPTYCH_LOG(warning, "{}: landmarks without a partner: {}", file, join(labels));
@@ -168,7 +198,10 @@ RegistrationInputs read_registration_inputs(const RegisterKeys& keys, const Imag
   inputs.moving_image = store_image(moving_file, options, keeping);
   inputs.moving = working_image(keys, "moving", inputs.moving_image, options, keeping, most_voxels);
   inputs.moving_labels = labels_of(keys, "moving_labels", options, keeping, inputs.moving_image);
-  if (!keys.reference.empty()) inputs.reference = read_transform(keys.reference);
+  if (!keys.reference.empty()) {
+    inputs.reference = read_transform(keys.reference);
+    check_covers(*inputs.reference, lattice_of(inputs.fixed_header.geometry), keys.reference);
+  }
   read_points(keys, inputs.fixed_header.geometry, inputs.moving_image.geometry(), inputs);
   return inputs;
 }

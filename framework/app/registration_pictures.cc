@@ -131,10 +131,11 @@ class PairPainter {
     SliceStyle style;
     style.window = Window{-half, half};
     style.colour_map = ColourMap::kRdBu;
-    return draw_row(views_of_grid(shown),
-                    {},
-                    style,
-                    "ln of the change of volume by the deformation; red shrinks, magenta folds");
+    return draw_row(
+        views_of_grid(shown),
+        {},
+        style,
+        "ln of moving over fixed volume by the deformation; red smaller, magenta folded");
   }
 
   const PicturedPair& pair_;

@@ -2,6 +2,7 @@
 #include "framework/app/registration_start.h"
 
 #include "framework/app/canonical_start.h"
+#include "framework/app/transform_coverage.h"
 #include "framework/core/error.h"
 #include "framework/image/slabs.h"
 #include "framework/image/transform_io.h"
@@ -142,19 +143,18 @@ bool overlap(const Geometry& fixed, const Geometry& moving, const AffineMap& sta
       for (std::int64_t w = 0; w < fixed.shape[2]; w += step[2]) {
         const Eigen::Vector3d index(
             static_cast<double>(w), static_cast<double>(h), static_cast<double>(d));
-        const Eigen::Vector3d there =
-            moving.index_from_world(start.map(fixed.world_from_index(index)));
-        bool inside = true;
-        for (int axis = 0; axis < 3; ++axis) {
-          const auto size = moving.shape[static_cast<std::size_t>(2 - axis)];
-          inside = inside && (size == 1 || (there[axis] >= -0.5 &&
-                                            there[axis] <= static_cast<double>(size) - 0.5));
-        }
-        if (inside) return true;
+        if (shows(moving, start.map(fixed.world_from_index(index)))) return true;
       }
     }
   }
   return false;
+}
+
+std::string way_to_overlap(const RegisterKeys& keys, const RobustStartOptions& options) {
+  if (!keys.initial.empty()) return "a transform leads from the fixed to the moving image, in mm";
+  if (keys.start_from == "landmarks") return "are both files of landmarks in mm (LPS)?";
+  if (options.model == "none") return "start.model=affine does not rely on the files' coordinates";
+  return "start from landmarks, or state the transform with initial=<file>";
 }
 
 }  // namespace
@@ -169,8 +169,7 @@ AffineMap first_alignment(const RegistrationInputs& inputs,
                   "common",
                   keys.input.at("fixed"),
                   keys.input.at("moving")),
-      options.model == "none" ? "start.model=affine does not rely on the files' coordinates"
-                              : "start from landmarks, or state the transform with initial=<file>");
+      way_to_overlap(keys, options));
 }
 
 }  // namespace triptych::app

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <tuple>
 
 #include <ATen/ATen.h>
 #include <unistd.h>
@@ -40,8 +41,14 @@ void RegisterKeys::validate(config::Problems& problems) const {
   }
   if (input.contains("moving_landmarks") && !input.contains("fixed_landmarks"))
     problems.add("input", "expects input.fixed_landmarks= with input.moving_landmarks=");
-  for (const auto& [key, value] : {std::pair{"task", task}, {"features", features}}) {
-    if (run.empty() && !value.empty() && value != "auto" && value != "mind")
+  if (input.contains("fixed_labels") && !input.contains("moving_labels"))
+    problems.add("input", "expects input.moving_labels= with input.fixed_labels=");
+  const std::tuple<const char*, std::string, bool> of_a_run[] = {
+      {"task", task, !task.empty()},
+      {"features", features, features == "learned" || features == "both"},
+      {"checkpoint", checkpoint, checkpoint != "best"}};
+  for (const auto& [key, value, needs_run] : of_a_run) {
+    if (run.empty() && needs_run)
       problems.add(key, fmt::format("expects run=<trained> with {}", value));
   }
   for (const char* kind : {"landmarks", "labels"}) {
@@ -89,6 +96,13 @@ void warn_of_harm(const PairScores& start, const PairScores& deformed) {
                start.mutual_information,
                deformed.mutual_information,
                kSmootherRegularisation);
+}
+
+void warn_of_labels(const PairScores& scores) {
+  const bool none = std::all_of(
+      scores.dice.begin(), scores.dice.end(), [](const auto& dice) { return dice.second == 0.0; });
+  if (scores.dice.empty() || !none) return;
+  TRIPTYCH_LOG(warning, "no label overlaps: do both label maps number the same things alike?");
 }
 
 class StageClock {
@@ -207,6 +221,7 @@ int register_images(const CommandLine& command) {
   MemoryBudget budget(bytes_from_text(config.memory));
   const RegistrationInputs inputs =
       read_registration_inputs(config, {budget, scratch_folder(config.scratch)});
+  if (config.fill) check_fill(*config.fill, inputs.moving_image.header.type);
   const DeformationGuide guide = alignment_guide(config, inputs.fixed.geometry.is_2d());
 
   StageClock clock;
@@ -229,6 +244,7 @@ int register_images(const CommandLine& command) {
     finish_stage("deformation", transform, true);
     warn_of_harm(record.stages[1], record.stages[2]);
   }
+  warn_of_labels(record.stages.back());
   const SpatialTransform deformation = compose(start.inverse(), transform);
   const at::Tensor determinant = jacobian_determinant(deformation, inputs.fixed.geometry);
   record.regularity = jacobian_statistics(determinant);

@@ -3,6 +3,7 @@
 #include "framework/app/registration_inputs.h"
 #include "framework/app/run_files.h"
 #include "framework/app/stored_image.h"
+#include "framework/app/transform_coverage.h"
 #include "framework/app/warp_config.h"
 #include "framework/core/error.h"
 #include "framework/core/log.h"
@@ -32,71 +33,41 @@ void WarpConfig::validate(config::Problems& problems) const {
     problems.add("spacing", "expects three values [x, y, z] in mm");
   if (input.contains("labels") && interpolation != "linear" && interpolation != "nearest")
     problems.add("interpolation", "labels are not interpolated; leave it away");
-  if (input.contains("points") && !grid.empty() && !inverse)
-    problems.add("grid", "points need no grid, unless inverse=true");
+  if (input.contains("labels") && fill != 0.0)
+    problems.add("fill", "labels are 0 where there are none; leave it away");
 }
 
 namespace {
 
-/// Points of a lattice over `grid`, of which there are a few ten thousand at most.
-PointList lattice_of(const Geometry& grid) {
-  constexpr std::int64_t kLattice = 24;
-  PointList points;
-  Index3 step;
-  for (std::size_t axis = 0; axis < 3; ++axis)
-    step[axis] = std::max<std::int64_t>(1, grid.shape[axis] / kLattice);
-  for (std::int64_t d = 0; d < grid.shape[0]; d += step[0]) {
-    for (std::int64_t h = 0; h < grid.shape[1]; h += step[1]) {
-      for (std::int64_t w = 0; w < grid.shape[2]; w += step[2]) {
-        points.push_back(grid.world_from_index(
-            {static_cast<double>(w), static_cast<double>(h), static_cast<double>(d)}));
-      }
-    }
-  }
-  return points;
-}
-
-bool contains(const Geometry& grid, const Eigen::Vector3d& position_mm) {
-  const Eigen::Vector3d index = grid.index_from_world(position_mm);
-  for (int axis = 0; axis < 3; ++axis) {
-    const auto size = static_cast<double>(grid.shape[static_cast<std::size_t>(2 - axis)]);
-    if (!(index[axis] >= -0.5 && index[axis] <= size - 0.5)) return false;
-  }
-  return true;
-}
-
-/// Beyond its grid a displacement field moves nothing: a field of another image would go unnoticed.
-void check_covers(const SpatialTransform& transform, PointList points, const std::string& file) {
-  for (const SpatialTransform::Stage& stage : transform.stages()) {
-    if (const auto* field = std::get_if<DisplacementField>(&stage)) {
-      const auto outside = std::count_if(points.begin(), points.end(), [&](const auto& point) {
-        return !contains(field->geometry, point);
-      });
-      if (outside == static_cast<std::ptrdiff_t>(points.size())) {
-        throw geometry_error(
-            fmt::format("{}: expected a displacement field where the image lies, got one of {} "
-                        "that covers none of it",
-                        file,
-                        field->geometry.text()),
-            "is it the transform of another image, or inverse=true missing?");
-      }
-      if (outside > 0) {
-        TRIPTYCH_LOG(
-            warning,
-            "{}: the displacement field covers {:.3g} % of the grid; nothing is displaced "
-            "beyond it",
-            file,
-            100.0 * (1.0 - static_cast<double>(outside) / static_cast<double>(points.size())));
-      }
-    }
-    for (Eigen::Vector3d& point : points)
-      point = std::visit([&](const auto& part) { return part.map(point); }, stage);
-  }
-}
-
 PointMap map_of(const WarpConfig& config, const SpatialTransform& transform) {
   if (config.inverse) return InverseMap(transform);
   return [transform](const Eigen::Vector3d& fixed_mm) { return transform.map(fixed_mm); };
+}
+
+/// The positions in the fixed image that a transform is asked for at `points`.
+PointList fixed_points(const WarpConfig& config, const PointMap& map, PointList points) {
+  if (!config.inverse) return points;
+  for (Eigen::Vector3d& point : points) point = map(point);
+  return points;
+}
+
+/// An image of which nothing falls onto the grid would be written as `fill` alone.
+void check_overlap(const WarpConfig& config,
+                   const PointMap& map,
+                   const Geometry& grid,
+                   const StoredImage& moving) {
+  const PointList points = lattice_of(grid);
+  const bool some = std::any_of(points.begin(), points.end(), [&](const Eigen::Vector3d& point) {
+    return shows(moving.geometry(), map(point));
+  });
+  if (some) return;
+  throw geometry_error(
+      fmt::format("{}: expected an image that falls onto the grid {}, got none of it there with {}",
+                  moving.location,
+                  grid.text(),
+                  config.transform),
+      config.inverse ? "is it the transform of another pair, or inverse=true too much?"
+                     : "is it the transform of another pair, or inverse=true missing?");
 }
 
 void warp_points(const WarpConfig& config, const SpatialTransform& transform) {
@@ -107,8 +78,9 @@ void warp_points(const WarpConfig& config, const SpatialTransform& transform) {
                                : read_landmarks(file, read_header(config.grid, options).geometry);
   PointList positions;
   for (const Landmark& point : points) positions.push_back(point.position_mm);
-  if (!config.inverse && !positions.empty()) check_covers(transform, positions, config.transform);
   const PointMap map = map_of(config, transform);
+  if (!positions.empty())
+    check_covers(transform, fixed_points(config, map, positions), config.transform);
   Landmarks result;
   for (const Landmark& point : points) result.push_back({point.label, map(point.position_mm)});
   write_landmarks(config.output, result);
@@ -124,11 +96,13 @@ void warp_image(const WarpConfig& config, const SpatialTransform& transform) {
                                     : store_image(config.input.at("moving"), options, keeping);
   const Geometry grid =
       config.grid.empty() ? moving.geometry() : read_header(config.grid, options).geometry;
-  if (!config.inverse) check_covers(transform, lattice_of(grid), config.transform);
+  const PointMap map = map_of(config, transform);
+  check_covers(transform, fixed_points(config, map, lattice_of(grid)), config.transform);
+  check_overlap(config, map, grid, moving);
   const SampleInterpolation interpolation =
       labels ? SampleInterpolation::kNearest : sample_interpolation(config.interpolation);
   const VolumeSource warped =
-      warped_image(moving.source(), map_of(config, transform), grid, {interpolation, config.fill});
+      warped_image(moving.source(), map, grid, {interpolation, config.fill});
   if (labels) {
     write_labels(
         config.output, warped, numbered_classes(static_cast<std::int64_t>(moving.highest) + 1));

@@ -41,7 +41,9 @@ struct WarpConfig {
     field("output", output, "file to write", config::Need::kRequired);
     field("grid",
           grid,
-          "image whose grid is taken, normally the fixed one; empty = that of the input");
+          "image whose grid is taken, normally the fixed one; empty = that of the input. Of "
+          "points: the "
+          "image whose pixels or voxels they are given in");
     field("inverse",
           inverse,
           "the other way: an image or labels of the fixed image onto the moving one, points of the "

@@ -191,7 +191,14 @@ class ItkReader final : public ImageReader {
     try {
       body();
     } catch (const itk::ExceptionObject& problem) {
-      throw not_readable(one_line(problem.GetDescription()));
+      const std::string reason = one_line(problem.GetDescription());
+      if (reason.find("orthonormal") != std::string::npos) {
+        throw geometry_error(
+            fmt::format("{}: expected axes at right angles, got a sheared or singular affine",
+                        file_.string()),
+            "resample the image onto an orthogonal grid first");
+      }
+      throw not_readable(reason);
     }
   }
 

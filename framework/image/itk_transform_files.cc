@@ -140,7 +140,8 @@ std::vector<ItkTransformRecord> read_text_records(const std::string& file) {
   for (int number = 1; std::getline(stream, line); ++number) {
     if (number == 1 && !line.starts_with("#Insight Transform File")) {
       throw data_error(
-          fmt::format("{}: expected the first line '{}', got '{:.40}'", file, kTextHeader, line));
+          fmt::format("{}: expected the first line '{}', got '{:.40}'", file, kTextHeader, line),
+          line.starts_with("(") ? "of elastix: transformix -def all writes it as an image" : "");
     }
     const auto colon = line.find(':');
     if (line.starts_with('#') || colon == std::string::npos) continue;

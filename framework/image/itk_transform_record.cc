@@ -13,6 +13,7 @@
 
 #include <ATen/ATen.h>
 #include <Eigen/Geometry>
+#include <Eigen/LU>
 
 namespace triptych {
 namespace {
@@ -33,6 +34,7 @@ class RecordReader {
       : record_(record), place_(place) {}
 
   SpatialTransform::Stage stage() const {
+    check_finite();
     const std::string kind = class_of(record_.type);
     if (kind == "DisplacementFieldTransform") return field();
     const auto found = readers().find(kind);
@@ -41,7 +43,7 @@ class RecordReader {
           fmt::format("{}: a transform of type {} is not understood", place_, record_.type),
           "export it as an affine transform or a displacement field");
     }
-    return found->second(*this);
+    return invertible(found->second(*this));
   }
 
  private:
@@ -59,6 +61,22 @@ class RecordReader {
         {"Similarity3DTransform", [](const RecordReader& r) { return r.versor(true); }},
         {"QuaternionRigidTransform", [](const RecordReader& r) { return r.quaternion(); }}};
     return table;
+  }
+
+  void check_finite() const {
+    for (const auto* numbers : {&record_.parameters, &record_.fixed_parameters}) {
+      for (const double number : *numbers) {
+        if (std::isfinite(number)) continue;
+        throw data_error(
+            fmt::format("{}: expected finite numbers in {}, got {}", place_, record_.type, number));
+      }
+    }
+  }
+
+  AffineMap invertible(const AffineMap& affine) const {
+    if (Eigen::FullPivLU<Eigen::Matrix3d>(affine.matrix).isInvertible()) return affine;
+    throw geometry_error(fmt::format(
+        "{}: expected a matrix with an inverse in {}, got a singular one", place_, record_.type));
   }
 
   const std::vector<double>& parameters(std::size_t count) const {
@@ -145,6 +163,7 @@ class RecordReader {
     result.geometry.spacing = vector_at(fixed, 6);
     for (int i = 0; i < 9; ++i)
       result.geometry.direction(i / 3, i % 3) = fixed[9 + static_cast<std::size_t>(i)];
+    check_valid(result.geometry, place_);
     const Index3& shape = result.geometry.shape;
     const std::vector<double>& numbers =
         parameters(3 * static_cast<std::size_t>(result.geometry.voxels()));

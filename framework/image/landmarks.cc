@@ -92,9 +92,15 @@ Landmarks read_markups(const std::string& file) {
       result.push_back({point.value("label", ""), ras ? turned(position) : position});
     }
     return result;
-  } catch (const nlohmann::json::exception& problem) {
+  } catch (const nlohmann::json::parse_error& problem) {
     throw data_error(
-        fmt::format("{}: expected Slicer markups with control points: {}", file, problem.what()));
+        fmt::format(
+            "{}: expected Slicer markups in JSON, got an error at byte {}", file, problem.byte),
+        "copy or export the file again");
+  } catch (const nlohmann::json::exception&) {
+    throw data_error(
+        fmt::format("{}: expected Slicer markups with control points, got other JSON", file),
+        "expected markups[0].controlPoints, each with a position of three numbers");
   }
 }
 
@@ -267,7 +273,13 @@ class TableReader {
         fmt::format("{}: expected columns x, y, z or x_lps_mm, y_lps_mm, z_lps_mm "
                     "(mm, LPS), got: {}",
                     file_,
-                    join(table_.columns)));
+                    join(table_.columns)),
+        holds_voxels() ? "voxels and pixels need the image that they belong to (warp: grid=)" : "");
+  }
+
+  bool holds_voxels() const {
+    return image_ == nullptr && (!find({"i_vox", "j_vox", "k_vox"}).empty() ||
+                                 !find({"col_px", "row_px"}).empty() || !find({"X", "Y"}).empty());
   }
 
   int label_column() const {

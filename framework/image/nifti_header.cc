@@ -65,6 +65,24 @@ class NiftiHeader {
   double intercept() const {
     return second_ ? number<double>(184) : static_cast<double>(number<float>(116));
   }
+  /// Whether the header's affine (sform) or quaternion and offset (qform), where it says that they
+  /// hold, are finite numbers.
+  bool has_finite_orientation() const {
+    const auto finite = [&](std::int64_t first, std::int64_t count) {
+      for (std::int64_t i = 0; i < count; ++i) {
+        const double value = second_ ? number<double>(first + 8 * i)
+                                     : static_cast<double>(number<float>(first + 4 * i));
+        if (!std::isfinite(value)) return false;
+      }
+      return true;
+    };
+    const auto stated = [&](std::int64_t offset) {
+      return second_ ? number<std::int32_t>(offset) > 0 : number<std::int16_t>(offset) > 0;
+    };
+    const bool qform = stated(second_ ? 344 : 252), sform = stated(second_ ? 348 : 254);
+    return (!qform || finite(second_ ? 352 : 256, 6)) &&
+           (!sform || finite(second_ ? 400 : 280, 12));
+  }
   /// A free text; ITK writes this one but not the description.
   std::string auxiliary_file() const { return text(second_ ? 320 : 228, 24); }
   /// "n+1" for one file, "ni1" for a pair, "" for Analyze 7.5.
@@ -149,6 +167,11 @@ void check_axes(const fs::path& file, const NiftiHeader& header) {
                                        spacing),
                            "correct pixdim in the file");
     }
+  }
+  if (!header.has_finite_orientation()) {  // ITK ends the program over those
+    throw geometry_error(
+        fmt::format("{}: expected a finite sform and qform, got NaN or infinity", file.string()),
+        "correct the affine of the file");
   }
   std::int64_t further = 0;  // axes beyond space that are longer than one
   for (int axis = 4; axis <= axes; ++axis) further += header.dim(axis) > 1 ? 1 : 0;

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
+#include <cmath>
+#include <cstdlib>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -180,6 +182,28 @@ void check_sizes(const fs::path& file, const TextHeader& header, const char* key
                   header.get(key)));
 }
 
+/// Throws geometry_error where a field that tells the place of the image is no list of numbers.
+void check_place(const fs::path& file, const TextHeader& header) {
+  for (const char* key : {"offset",
+                          "position",
+                          "origin",
+                          "transformmatrix",
+                          "rotation",
+                          "orientation",
+                          "elementspacing",
+                          "elementsize"}) {
+    for (const std::string& word : words(header.get(key))) {
+      char* end = nullptr;
+      const double value = std::strtod(word.c_str(), &end);
+      if (*end == '\0' && std::isfinite(value)) continue;
+      throw geometry_error(fmt::format("{}: damaged header, expected finite numbers, got '{}: {}'",
+                                       file.string(),
+                                       key,
+                                       header.get(key)));
+    }
+  }
+}
+
 /// Sizes from the fastest axis on; up to three of space, then at most one of channels.
 bool set_shape(StoredVoxels& stored, std::vector<std::int64_t> sizes) {
   while (sizes.size() < 3) sizes.push_back(1);
@@ -285,6 +309,7 @@ std::optional<StoredVoxels> meta_voxels(const fs::path& file, const TextHeader& 
 HeaderFacts metaimage_facts(const fs::path& file) {
   const TextHeader header = read_meta_header(file);
   check_sizes(file, header, "dimsize");
+  check_place(file, header);
   const bool stated = header.has("elementspacing") || header.has("elementsize");
   return {stated && header.get(kSpacingKey) != kSpacingUnknown, meta_voxels(file, header)};
 }

@@ -20,7 +20,17 @@ TransformFormat format_of(const std::string& file) {
   const std::string extension = file_extension(file);
   if (extension == ".tfm" || extension == ".txt") return TransformFormat::kText;
   if (extension == ".h5" || extension == ".hdf5") return TransformFormat::kHdf5;
-  return TransformFormat::kImage;
+  if (is_image_location(file)) return TransformFormat::kImage;
+  throw io_error(
+      fmt::format("{}: expected a transform (.h5, .tfm, .txt) or a displacement image, got '{}'",
+                  file,
+                  extension),
+      extension == ".mat" ? "of ANTs: ConvertTransformFile 3 in.mat out.tfm" : "");
+}
+
+bool is_nifti(const std::string& file) {
+  const std::string extension = file_extension(file);
+  return extension == ".nii" || extension == ".nii.gz";
 }
 
 DisplacementField read_field(const std::string& file) {
@@ -34,9 +44,13 @@ DisplacementField read_field(const std::string& file) {
                     file,
                     volume.data.size(0)));
   }
-  if (!volume.geometry.spacing_known) {
+  // NIfTI says so of images whose lengths are pixels; other files leave the spacing out.
+  if (!volume.geometry.spacing_known && !is_nifti(file)) {
     throw geometry_error(
         fmt::format("{}: the file states no spacing, so that displacements have no place", file));
+  }
+  if (!at::isfinite(volume.data).all().item<bool>()) {
+    throw data_error(fmt::format("{}: expected finite displacements, got NaN or infinity", file));
   }
   return {volume.geometry, volume.data.to(at::kFloat)};
 }

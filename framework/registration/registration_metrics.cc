@@ -23,22 +23,27 @@ bool unlabelled(const Landmarks& landmarks) {
       landmarks.begin(), landmarks.end(), [](const Landmark& l) { return l.label.empty(); });
 }
 
-std::map<std::string, Eigen::Vector3d> by_label(const Landmarks& landmarks, const char* image) {
+std::map<std::string, Eigen::Vector3d> by_label(const Landmarks& landmarks,
+                                                const std::string& place) {
   std::map<std::string, Eigen::Vector3d> result;
   for (const Landmark& landmark : landmarks) {
     if (result.emplace(landmark.label, landmark.position_mm).second) continue;
     throw data_error(
-        fmt::format("landmarks of the {} image: expected every label once, got '{}' twice",
-                    image,
-                    landmark.label));
+        fmt::format("{}: expected every label once, got '{}' twice", place, landmark.label));
   }
   return result;
 }
 
-LandmarkPairs paired_by_order(const Landmarks& fixed, const Landmarks& moving) {
+LandmarkPairs paired_by_order(const Landmarks& fixed,
+                              const Landmarks& moving,
+                              const std::string& fixed_place,
+                              const std::string& moving_place) {
   if (fixed.size() != moving.size() || fixed.empty()) {
     throw data_error(
-        fmt::format("landmarks without labels: expected as many in both images, got {} and {}",
+        fmt::format("{} and {}: expected as many points in both where they have no labels, got {} "
+                    "and {}",
+                    fixed_place,
+                    moving_place,
                     fixed.size(),
                     moving.size()),
         "name them in a column 'label'");
@@ -54,10 +59,14 @@ LandmarkPairs paired_by_order(const Landmarks& fixed, const Landmarks& moving) {
 
 }  // namespace
 
-LandmarkPairs match_landmarks(const Landmarks& fixed, const Landmarks& moving) {
-  if (unlabelled(fixed) && unlabelled(moving)) return paired_by_order(fixed, moving);
-  by_label(fixed, "fixed");
-  auto partners = by_label(moving, "moving");
+LandmarkPairs match_landmarks(const Landmarks& fixed,
+                              const Landmarks& moving,
+                              const std::string& fixed_place,
+                              const std::string& moving_place) {
+  if (unlabelled(fixed) && unlabelled(moving))
+    return paired_by_order(fixed, moving, fixed_place, moving_place);
+  by_label(fixed, fixed_place);
+  auto partners = by_label(moving, moving_place);
   LandmarkPairs pairs;
   for (const Landmark& landmark : fixed) {
     const auto partner = partners.find(landmark.label);
@@ -73,11 +82,12 @@ LandmarkPairs match_landmarks(const Landmarks& fixed, const Landmarks& moving) {
   for (const auto& [label, position] : partners) pairs.only_moving.push_back(label);
   if (pairs.labels.empty()) {
     const auto example = [](const Landmarks& list) {
-      return list.empty() ? std::string("none") : fmt::format("'{}'", list.front().label);
+      return list.empty() ? "" : fmt::format(" ('{}', ...)", list.front().label);
     };
     throw data_error(
-        fmt::format("landmarks: expected labels that both images have, got {} of the fixed image "
-                    "({}, ...) and {} of the moving one ({}, ...)",
+        fmt::format("{} and {}: expected labels that both images have, got {} points{} and {}{}",
+                    fixed_place,
+                    moving_place,
                     fixed.size(),
                     example(fixed),
                     moving.size(),

@@ -22,8 +22,12 @@ struct LandmarkPairs {
 
 /// Pairs by label, in the order of the fixed ones. Lists without any label are paired by their
 /// order. Throws data_error for a label that occurs twice, for unlabelled lists of different
-/// lengths and when nothing is left in common.
-LandmarkPairs match_landmarks(const Landmarks& fixed, const Landmarks& moving);
+/// lengths and when nothing is left in common; it names the lists by `fixed_place` and
+/// `moving_place`.
+LandmarkPairs match_landmarks(const Landmarks& fixed,
+                              const Landmarks& moving,
+                              const std::string& fixed_place = "landmarks of the fixed image",
+                              const std::string& moving_place = "landmarks of the moving image");
 
 /// |T(fixed) - moving| of every pair, in mm (in pixels where spacings are unknown).
 std::vector<double> registration_errors(const LandmarkPairs& pairs,

@@ -240,12 +240,25 @@ SampleInterpolation sample_interpolation(const std::string& name) {
       fmt::format("interpolation: expected nearest, linear or cubic, got '{}'", name));
 }
 
+void check_fill(double fill, at::ScalarType type) {
+  if (c10::isFloatingType(type)) return;
+  const auto held = [&] {
+    return as_type(at::scalar_tensor(fill, at::kDouble), type).to(at::kDouble).item<double>();
+  };
+  if (std::isfinite(fill) && held() == fill) return;
+  throw usage_error(
+      fmt::format("fill: expected a value that the image's {} voxels can hold, got {:g}",
+                  c10::elementSize(type) == 1 ? "8-bit" : "integer",
+                  fill));
+}
+
 VolumeSource warped_image(const VolumeSource& moving,
                           const PointMap& moving_from_fixed,
                           const Geometry& grid,
                           const WarpedImageOptions& options) {
   check_valid(moving.geometry, "image to warp");
   check_valid(grid, "grid to warp onto");
+  check_fill(options.fill, moving.type);
   const WarpedImage image(moving, moving_from_fixed, grid, options);
   return {grid, moving.channels, moving.type, [image](std::int64_t channel, const Region& region) {
             return image.read(channel, region);

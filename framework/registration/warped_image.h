@@ -28,13 +28,16 @@ struct WarpedImageOptions {
   double fill = 0.0;
 };
 
+/// Throws usage_error for a `fill` that images of this type cannot hold.
+void check_fill(double fill, at::ScalarType type);
+
 /// result(x) = moving(T(x)) at the voxel centres of `grid`, `moving_from_fixed`, in the moving
 /// image's type (integers are rounded and clamped to its range) and channels.
 ///
 /// Made piece by piece: a region is cut into tiles, and of the moving image only what lies under a
 /// tile is read. Neither image needs to be in memory, and equal values, up to rounding, come
 /// whatever the regions. Along an axis of one voxel the moving image is constant (2D). `moving`,
-/// and what its `read` refers to, must outlive the result.
+/// and what its `read` refers to, must outlive the result. Throws as check_fill does.
 VolumeSource warped_image(const VolumeSource& moving,
                           const PointMap& moving_from_fixed,
                           const Geometry& grid,

@@ -59,8 +59,11 @@ TEST_F(RegisterErrors, RefusesWhatIsNoPair) {
       << std::string(64, 'x');
   EXPECT_THAT(pair_failure("skew.mha", "moving.nii.gz"), HasSubstr("direction"));
   variant("other.nii.gz", [](Volume& v) { v.geometry.spacing.x() = 0.7; });
-  EXPECT_THAT(pair_failure("fixed.nii.gz", "moving.nii.gz", {"input.fixed_labels=other.nii.gz"}),
-              HasSubstr("expected the same grid, got spacing"));
+  EXPECT_THAT(
+      pair_failure("fixed.nii.gz",
+                   "moving.nii.gz",
+                   {"input.fixed_labels=other.nii.gz", "input.moving_labels=moving_labels.nii.gz"}),
+      HasSubstr("expected the same grid, got spacing"));
   variant("empty.nii.gz", [](Volume& v) { v.data.zero_(); });
   EXPECT_THAT(pair_failure("fixed.nii.gz", "moving.nii.gz", {"input.fixed_mask=empty.nii.gz"}),
               HasSubstr("marks no voxel"));
@@ -69,6 +72,12 @@ TEST_F(RegisterErrors, RefusesWhatIsNoPair) {
                            "moving.nii.gz",
                            {"input.fixed_landmarks=fixed.csv", "input.moving_landmarks=named.csv"}),
               HasSubstr("expected labels that both images have"));
+  write_landmarks(path("twice.csv"), {{"p0", {1, 2, 3}}, {"p0", {4, 5, 6}}});
+  EXPECT_THAT(
+      pair_failure("fixed.nii.gz",
+                   "moving.nii.gz",
+                   {"input.fixed_landmarks=twice.csv", "input.moving_landmarks=moving.csv"}),
+      HasSubstr("twice.csv: expected every label once, got 'p0' twice"));
   write_landmarks(path("two.csv"), {{"p0", {1, 2, 3}}, {"p1", {4, 5, 6}}});
   EXPECT_THAT(pair_failure("fixed.nii.gz",
                            "moving.nii.gz",
@@ -93,8 +102,29 @@ TEST_F(RegisterErrors, ReportsWrongWords) {
   EXPECT_THAT(
       failure({"register", "input.fixed=a", "input.moving=b", "output=x", "start.model=afine"}, 2),
       HasSubstr("affine"));
+  EXPECT_THAT(
+      failure({"register", "input.fixed=a", "input.moving=b", "input.fixed_labels=c", "output=x"},
+              2),
+      HasSubstr("input.moving_labels="));
   EXPECT_THAT(failure({"warp", "transform=t.h5", "input.image=a", "output=x.nii.gz"}, 2),
               HasSubstr("input.moving=<image>"));
+}
+
+TEST_F(RegisterErrors, WarnsOfLandmarksAndLabelsOfSomethingElse) {
+  write_landmarks(path("ras.csv"), {{"p0", {-5, -6, 4}}, {"p1", {1, 2, 3}}});
+  Volume other = read_volume(path("moving_labels.nii.gz"));
+  other.data = other.data.gt(0).to(at::kLong) * 7;
+  write_labels(path("other_labels.nii.gz"), other, numbered_classes(8));
+  const auto finished = align({"output=doubtful",
+                               "start.model=none",
+                               "deformation.enabled=false",
+                               "pictures=false",
+                               "input.fixed_landmarks=ras.csv",
+                               "input.fixed_labels=fixed_labels.nii.gz",
+                               "input.moving_labels=other_labels.nii.gz"});
+  ASSERT_EQ(finished.code, 0) << finished.err;
+  EXPECT_THAT(finished.err, HasSubstr("ras.csv: 1 of 2 landmarks lie outside of fixed.nii.gz"));
+  EXPECT_THAT(finished.err, HasSubstr("no label overlaps"));
 }
 
 TEST_F(RegisterErrors, KeepsWhatIsInTheWay) {
@@ -182,6 +212,19 @@ TEST_F(WarpErrors, RefusesTransformsThatDoNotFit) {
         {"warp", "transform=" + transform, "input.moving=moving.nii.gz", "output=w.nii.gz"}, 1);
   };
   EXPECT_THAT(warp_failure("elsewhere.h5"), HasSubstr("covers none of it"));
+  EXPECT_THAT(pair_failure("fixed.nii.gz", "moving.nii.gz", {"reference=elsewhere.h5"}),
+              HasSubstr("covers none of it"));
+  write_transform(path("far.tfm"), AffineMap{Eigen::Matrix3d::Identity(), {500.0, 0.0, 0.0}});
+  EXPECT_THAT(warp_failure("far.tfm"), HasSubstr("expected an image that falls onto the grid"));
+  EXPECT_FALSE(fs::exists(path("w.nii.gz")));
+  write_transform(path("still.tfm"), AffineMap{});
+  EXPECT_THAT(failure({"warp",
+                       "transform=still.tfm",
+                       "input.moving=moving.nii.gz",
+                       "fill=300",
+                       "output=w.nii.gz"},
+                      2),
+              HasSubstr("fill: expected a value that the image's 8-bit voxels can hold, got 300"));
   const std::string bytes = read_file(path("elsewhere.h5"));
   std::ofstream(path("cut.h5"), std::ios::binary) << bytes.substr(0, bytes.size() / 2);
   EXPECT_THAT(warp_failure("cut.h5"), HasSubstr("cut.h5"));

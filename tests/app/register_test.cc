@@ -205,6 +205,17 @@ TEST_F(Register, AlignsPicturesInPixels) {
                           "output=again.png"});
   ASSERT_EQ(again.code, 0) << again.err;
   EXPECT_TRUE(at::equal(read_volume(path("again.png")).data, warped.data));
+  ASSERT_EQ(run({"warp",
+                 "transform=flat/displacement.nii.gz",
+                 "input.points=f.csv",
+                 "grid=fixed.png",
+                 "output=there.csv"})
+                .code,
+            0);
+  EXPECT_NEAR(read_landmarks(path("there.csv"))[1].position_mm.x(), 28.0, 0.5);
+  EXPECT_THAT(
+      failure({"warp", "transform=flat/transform.h5", "input.points=f.csv", "output=no.csv"}, 1),
+      HasSubstr("grid="));
 }
 
 TEST_F(Warp, AppliesATransformOfSlicer) {

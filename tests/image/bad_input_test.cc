@@ -6,7 +6,9 @@
 
 #include "tests/image/sample_volumes.h"
 
+#include <cstring>
 #include <fstream>
+#include <limits>
 
 namespace triptych {
 namespace {
@@ -182,6 +184,33 @@ TEST(BadInput, NiftiWithAZeroSpacingIsRefused) {
   EXPECT_THAT(reading(folder / "a.nii"),
               HasSubstr("geometry: " + (folder / "a.nii") +
                         ": expected a positive spacing along y, got 0 mm"));
+}
+
+TEST(BadInput, NiftiWithAnAffineThatIsNoneIsRefused) {
+  const TemporaryFolder folder;
+  write_volume(folder / "a.nii", sample_volume(at::kShort));
+  const std::string bytes = read_file(folder / "a.nii");
+  const auto with_sform = [&](float xx, float yx) {
+    std::string changed = bytes;
+    changed[252] = 0;  // qform_code
+    changed[254] = 1;  // sform_code
+    std::memcpy(changed.data() + 280, &xx, sizeof(float));
+    std::memcpy(changed.data() + 296, &yx, sizeof(float));
+    write_text(folder / "a.nii", changed);
+    return reading(folder / "a.nii");
+  };
+  EXPECT_THAT(with_sform(std::numeric_limits<float>::quiet_NaN(), 0.0F),
+              HasSubstr("expected a finite sform and qform"));
+  EXPECT_THAT(with_sform(0.0F, 0.0F), HasSubstr("expected axes at right angles"));
+  EXPECT_THAT(with_sform(1.0F, 1.0F), HasSubstr("expected axes at right angles"));
+}
+
+TEST(BadInput, MetaImageWithoutAPlaceIsRefused) {
+  const TemporaryFolder folder;
+  write_text(folder / "a.mha",
+             "ObjectType = Image\nNDims = 2\nOffset = nan 0\nElementSpacing = 1 1\nDimSize = 2 2\n"
+             "ElementType = MET_UCHAR\nElementDataFile = LOCAL\n1234");
+  EXPECT_THAT(reading(folder / "a.mha"), HasSubstr("expected finite numbers, got 'offset: nan 0'"));
 }
 
 TEST(BadInput, ShearedDirectionsAreRefused) {

@@ -95,6 +95,7 @@ TEST(LandmarkFiles, SayWhereTheyAreWrong) {
               HasSubstr(":3: expected a coordinate in mm, got 'two'"));
   EXPECT_THAT(problem("b.csv", "x,y\n1,2\n"), HasSubstr("expected columns x, y, z or x_lps_mm"));
   EXPECT_THAT(problem("c.json", "{\"markups\": []}"), HasSubstr("expected Slicer markups"));
+  EXPECT_THAT(problem("cut.json", "{\"markups\": [{"), HasSubstr("got an error at byte"));
   EXPECT_THAT(problem("d.fcsv", "# CoordinateSystem = IJK\n1,2,3,4\n"),
               HasSubstr("expected the coordinate system LPS or RAS, got 'IJK'"));
   EXPECT_THAT(problem("e.vtk",

@@ -305,6 +305,13 @@ TEST(TransformFile, SaysWhatIsNotUnderstood) {
               HasSubstr("expected 12 parameters of AffineTransform_double_3_3, got 3"));
   EXPECT_THAT(problem(header + "Transform: AffineTransform_double_3_3\nParameters: 1 x 3\n"),
               HasSubstr(":4: expected numbers, got 'x 3'"));
+  const std::string affine = header + "Transform: AffineTransform_double_3_3\nParameters: ";
+  EXPECT_THAT(problem(affine + "1 0 0 0 nan 0 0 0 1 0 0 0\n"),
+              HasSubstr("expected finite numbers"));
+  EXPECT_THAT(problem(affine + "1 0 0 0 1 0 0 0 0 0 0 0\n"),
+              HasSubstr("t.tfm: expected a matrix with an inverse"));
+  EXPECT_THAT(problem_of([&] { read_transform(folder / "t.csv"); }),
+              HasSubstr("expected a transform (.h5, .tfm, .txt) or a displacement image"));
 }
 
 }  // namespace

@@ -277,6 +277,19 @@ TEST(LandmarksHead, GivesTheWorldPositionOfThePeak) {
   EXPECT_TRUE(near(points[0][0], torch::tensor({centre[0], centre[1], centre[2]}), 1e-4));
 }
 
+TEST(RegistrationTask, NamesTheRoleThatReadsAnotherKindOfEntry) {
+  const auto task = task_of("{name: registration, " + kAllRoles + ", weights: {landmarks: 1}}");
+  for (const char* role : {"fixed_points", "moving_label", "displacement"}) {
+    Batch batch = moved_block();
+    batch.entries[role] = batch.entries.at("fixed");
+    EXPECT_THAT(
+        error_message(
+            "data",
+            [&] { task->losses(Prediction::displacement(translation(0.0, 0.0, 0.0)), batch); }),
+        HasSubstr(std::string(role) + ": expected an entry of kind"));
+  }
+}
+
 TEST(LandmarksTask, MeasuresDistancesAndRefusesOtherNumbers) {
   const auto task = task_of("{name: landmarks, roles: {image: a, points: b}}");
   Batch batch = moved_block();
