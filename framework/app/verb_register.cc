@@ -76,21 +76,6 @@ struct RegisterConfig : RegisterKeys {
   }
 };
 
-/// Share by which interpolation alone does not lower the mutual information of images that fit.
-constexpr double kDoubtfulFall = 0.15;
-constexpr double kSmootherRegularisation = 5.0;
-
-void warn_of_harm(const PairScores& start, const PairScores& deformed) {
-  if (!(deformed.mutual_information < (1.0 - kDoubtfulFall) * start.mutual_information)) return;
-  TRIPTYCH_LOG(warning,
-               "the deformation lowered the mutual information from {:.3g} to {:.3g}: the first "
-               "alignment alone may be the better one (deformation.enabled=false), or a smoother "
-               "deformation (deformation.regularisation={:g})",
-               start.mutual_information,
-               deformed.mutual_information,
-               kSmootherRegularisation);
-}
-
 class StageClock {
  public:
   /// Seconds since the last call.
@@ -227,7 +212,6 @@ int register_images(const CommandLine& command) {
     transform = register_pair(inputs.fixed, inputs.moving, start, guide, config.alignment)
                     .moving_from_fixed;
     finish_stage("deformation", transform, true);
-    warn_of_harm(record.stages[1], record.stages[2]);
   }
   const SpatialTransform deformation = compose(start.inverse(), transform);
   const at::Tensor determinant = jacobian_determinant(deformation, inputs.fixed.geometry);
