@@ -83,21 +83,6 @@ struct RegisterConfig : RegisterKeys {
   }
 };
 
-/// Share by which interpolation alone does not lower the mutual information of images that fit.
-constexpr double kDoubtfulFall = 0.15;
-constexpr double kSmootherRegularisation = 5.0;
-
-void warn_of_harm(const PairScores& start, const PairScores& deformed) {
-  if (!(deformed.mutual_information < (1.0 - kDoubtfulFall) * start.mutual_information)) return;
-  TRIPTYCH_LOG(warning,
-               "the deformation lowered the mutual information from {:.3g} to {:.3g}: the first "
-               "alignment alone may be the better one (deformation.enabled=false), or a smoother "
-               "deformation (deformation.regularisation={:g})",
-               start.mutual_information,
-               deformed.mutual_information,
-               kSmootherRegularisation);
-}
-
 void warn_of_labels(const PairScores& scores) {
   const bool none = std::all_of(
       scores.dice.begin(), scores.dice.end(), [](const auto& dice) { return dice.second == 0.0; });
@@ -242,7 +227,6 @@ int register_images(const CommandLine& command) {
     transform = register_pair(inputs.fixed, inputs.moving, start, guide, config.alignment)
                     .moving_from_fixed;
     finish_stage("deformation", transform, true);
-    warn_of_harm(record.stages[1], record.stages[2]);
   }
   warn_of_labels(record.stages.back());
   const SpatialTransform deformation = compose(start.inverse(), transform);

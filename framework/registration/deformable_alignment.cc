@@ -2,10 +2,13 @@
 #include "framework/registration/deformable_alignment.h"
 
 #include "framework/core/error.h"
+#include "framework/core/log.h"
 #include "framework/core/progress.h"
+#include "framework/ops/confidence.h"
 #include "framework/ops/convex_search.h"
 #include "framework/ops/fold_removal.h"
 #include "framework/ops/mind.h"
+#include "framework/ops/similarity.h"
 #include "framework/ops/velocity.h"
 #include "framework/ops/warp.h"
 #include "framework/registration/instance_optimisation.h"
@@ -23,6 +26,7 @@ namespace triptych {
 namespace {
 
 constexpr double kFineRate_voxel = 0.5;  ///< of the descent that corrects the coarser one
+constexpr double kSureAgreement = 0.2;   ///< of features: places count fully from here on
 const WarpOptions kRepeatEdge{WarpInterpolation::kLinear, WarpPadding::kEdge};
 
 /// The finest isotropic resolution in mm at which a grid has at most `voxels` voxels; 0 when it has
@@ -123,7 +127,12 @@ at::Tensor without_masked(const at::Tensor& features, const at::Tensor& weight) 
   return result.addcmul_(1.0 - weight, mean);
 }
 
-/// The steps from no displacement to the final one.
+at::Tensor product(const at::Tensor& weight, const at::Tensor& factor) {
+  return weight.defined() ? weight * factor : factor;
+}
+
+/// The steps from no displacement to the final one. A step counts when it makes the images more
+/// alike, by a measure that it does not follow; a first displacement that is given always counts.
 class Alignment {
  public:
   Alignment(WorkingPair pair, const DeformationGuide& guide, const DeformationOptions& options)
@@ -135,38 +144,91 @@ class Alignment {
   /// [1, 3, D, H, W] in mm on the pair's grid.
   at::Tensor run() {
     at::Tensor field = search_and_descend();
-    if (options_.fine_iterations > 0) field = descend_further(field);
-    return unfolded(field);
+    if (options_.fine_iterations > 0)
+      field = likelier(unfolded(descend_further(field)), field, "fine descent");
+    return field;
   }
   const Geometry& grid() const { return pair_.grid; }
 
  private:
+  /// Mutual information in nats of the images under `field`.
+  double likeness(const at::Tensor& field) const {
+    at::Tensor counted = at::ones_like(pair_.fixed);
+    if (pair_.moving_weight.defined())
+      counted = warp(pair_.moving_weight, pair_.grid, field, pair_.grid, kRepeatEdge);
+    if (pair_.fixed_weight.defined()) counted = counted * pair_.fixed_weight;
+    const at::Tensor seen = warp(pair_.moving, pair_.grid, field, pair_.grid, kRepeatEdge);
+    return mutual_information(joint_histogram(pair_.fixed, seen, {}, counted)).item<double>();
+  }
+
+  at::Tensor likelier(const at::Tensor& field, const at::Tensor& before, const char* step) const {
+    const double had = likeness(before), has = likeness(field);
+    if (has > had) return field;
+    if (has < had) {
+      TRIPTYCH_LOG(info,
+                   "deformation: the {} is left out, it would lower the mutual information from "
+                   "{:.4g} to {:.4g}",
+                   step,
+                   had,
+                   has);
+    }
+    return before;
+  }
+
   /// Search and descent share the features.
   at::Tensor search_and_descend() {
     const Index3 cell = search_cell(pair_.grid, 2);
     const Geometry grid = pooled_grid(pair_.grid, cell);
-    at::Tensor field = zero_field(grid);
+    at::Tensor start = zero_field(pair_.grid);
     FeaturePair compared;
     {
       const at::Tensor fixed = guide_.features(pair_.fixed, pair_.grid);
       const at::Tensor moving = guide_.features(pair_.moving, pair_.grid);
       if (guide_.first_field) {
-        field = resample_to_grid(
-            guide_.first_field(pair_.fixed, pair_.moving, pair_.grid), pair_.grid, grid);
+        start = guide_.first_field(pair_.fixed, pair_.moving, pair_.grid);
       } else if (options_.search_width > 0) {
-        field = resample_to_grid(searched(fixed, moving), pair_.grid, grid);
+        start = likelier(searched(fixed, moving), start, "search");
       }
       compared.fixed = pooled(fixed, cell);
       compared.moving = pooled(moving, cell);
     }
     compared.fixed_weight = pooled_weight(pair_.fixed_weight, cell);
     compared.moving_weight = pooled_weight(pair_.moving_weight, cell);
+    fixed_structure_ = pooled(structure_share(pair_.fixed), cell);
+    moving_structure_ = pooled(structure_share(pair_.moving), cell);
+    const at::Tensor field = likelier(descended(compared, start, grid), start, "descent");
+    fine_confidence_ = resample_to_grid(
+        confidence(compared, resample_to_grid(field, pair_.grid, grid), grid), grid, pair_.grid);
+    return field;
+  }
+
+  /// Weights of places for features that are seen through `field`, on its grid: how far the
+  /// features agree, where images hold more than noise or agree all the same. Elsewhere the
+  /// roughness alone decides, and carries the displacement of the neighbours on.
+  at::Tensor confidence(const FeaturePair& compared,
+                        const at::Tensor& field,
+                        const Geometry& grid) const {
+    const at::Tensor voxels = voxels_from_mm(field, grid);
+    const auto seen = [&](const at::Tensor& x) { return warp_voxels(x, voxels, kRepeatEdge); };
+    at::Tensor weight = compared.fixed_weight;
+    if (compared.moving_weight.defined()) weight = product(weight, seen(compared.moving_weight));
+    const at::Tensor agreement = local_agreement(compared.fixed, seen(compared.moving), weight);
+    const at::Tensor structure = fixed_structure_ * seen(moving_structure_);
+    return at::maximum(structure, agreement.square()) *
+           (agreement / kSureAgreement).clamp_max_(1.0);
+  }
+
+  /// A displacement of voxels of `grid`, from `start`; both on the pair's grid.
+  at::Tensor descended(FeaturePair compared, const at::Tensor& start, const Geometry& grid) {
+    const at::Tensor coarse_start = resample_to_grid(start, pair_.grid, grid);
+    compared.fixed_weight =
+        product(compared.fixed_weight, confidence(compared, coarse_start, grid));
     InstanceOptions descent;
     descent.iterations = options_.iterations;
     descent.regularisation = options_.regularisation;
     const at::Tensor found = optimise_displacement(
-        std::move(compared), voxels_from_mm(field, grid), grid, descent, counter(0));
-    return resample_to_grid(mm_from_voxels(found, grid), grid, pair_.grid);
+        std::move(compared), voxels_from_mm(coarse_start, grid), grid, descent, counter(0));
+    return unfolded(resample_to_grid(mm_from_voxels(found, grid), grid, pair_.grid));
   }
 
   at::Tensor searched(const at::Tensor& fixed, const at::Tensor& moving) const {
@@ -188,6 +250,7 @@ class Alignment {
                          guide_.fine_features(through(pair_.moving), pair_.grid),
                          pair_.fixed_weight,
                          pooled_weight(through(pair_.moving_weight), {1, 1, 1})};
+    compared.fixed_weight = product(compared.fixed_weight, fine_confidence_);
     InstanceOptions descent;
     descent.iterations = options_.fine_iterations;
     descent.regularisation = options_.regularisation;
@@ -215,6 +278,8 @@ class Alignment {
   }
 
   WorkingPair pair_;
+  at::Tensor fixed_structure_, moving_structure_;  ///< on voxels of two
+  at::Tensor fine_confidence_;  ///< [1, 1, D, H, W]: weights of the fine descent's features
   const DeformationGuide& guide_;
   const DeformationOptions& options_;
   Progress progress_;

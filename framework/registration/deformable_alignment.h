@@ -39,7 +39,7 @@ struct DeformationOptions {
   std::int64_t search_width = 4;
   std::int64_t iterations = 80;
   std::int64_t fine_iterations = 20;
-  double regularisation = 1.25;
+  double regularisation = 1.0;
   std::int64_t voxels = 6'000'000;
 
   void visit(auto& field) {
@@ -76,10 +76,13 @@ struct DeformationOptions {
 /// After ConvexAdam (Siebert, Hansen and Heinrich 2021), coarse to fine: coupled convex search in
 /// both directions for large displacements (or the guide's field), then gradient descent on the
 /// distance of the features and the roughness of the field, on displacements of two voxels and,
-/// through the image warped by them, of one voxel. What is left of folds is smoothed away
-/// (remove_folds). Voxels outside of the masks, and those that `start` leads outside of the moving
-/// image, do not count. 2D images are deformed in their plane. The same bits for every number of
-/// threads.
+/// through the image warped by them, of one voxel. Places count in the descent as far as their
+/// features agree after the search (local_agreement) and the grey values vary by more than noise
+/// (structure_share). What is left of folds is smoothed away (remove_folds). Each of the steps is
+/// kept only if it raises the mutual information of the images, which none of them follows; where
+/// none does the field is 0, or the guide's, which is always kept. Voxels outside of the masks, and
+/// those that `start` leads outside of the moving image, do not count. 2D images are deformed in
+/// their plane. The same bits for every number of threads.
 DisplacementField align_deformable(const RegistrationImage& fixed,
                                    const RegistrationImage& moving,
                                    const AffineMap& start,

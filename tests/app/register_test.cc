@@ -153,10 +153,9 @@ TEST_F(Register, WorksOnACoarserGridWithinItsMemory) {
   EXPECT_EQ(read_header(path("coarse/warped.nii.gz")).geometry.shape, kShape);
 }
 
-TEST_F(Register, WarnsOfADeformationThatMadeImagesLessAlike) {
+TEST_F(Register, LeavesOutADeformationThatMakesImagesLessAlike) {
   const auto good = align({"output=alike", "displacement=false", "pictures=false"});
   ASSERT_EQ(good.code, 0) << good.err;
-  EXPECT_THAT(good.err, ::testing::Not(HasSubstr("lowered the mutual information")));
   const fs::path spine = fs::path(TRIPTYCH_SOURCE_DIR) / "../shared/data/spine_t1_t2";
   if (!fs::exists(spine)) GTEST_SKIP() << "no shared data beside the project";
   const auto finished = testing::run_program({"register",
@@ -167,7 +166,7 @@ TEST_F(Register, WarnsOfADeformationThatMadeImagesLessAlike) {
                                               "pictures=false"},
                                              folder_);
   ASSERT_EQ(finished.code, 0) << finished.err;
-  EXPECT_THAT(finished.err, HasSubstr("the deformation lowered the mutual information from"));
+  EXPECT_THAT(finished.err, HasSubstr("deformation: the descent is left out"));
 }
 
 TEST_F(Register, AlignsPicturesInPixels) {

@@ -78,6 +78,11 @@ TEST(DeformableAlignment, RecoversItAcrossContrasts) {
   EXPECT_LT(mean_error_voxel(phantom, aligned(phantom.fixed, phantom.moving)), 1.0);
 }
 
+TEST(DeformableAlignment, LeavesEqualImagesAsTheyAre) {
+  const Phantom phantom = displaced_phantom({24, 26, 28}, 1.0, 4.0);
+  EXPECT_EQ(aligned(phantom.fixed, phantom.fixed).abs().max().item<float>(), 0.0F);
+}
+
 TEST(DeformableAlignment, StaysInThePlaneOf2DImages) {
   const Phantom phantom = displaced_phantom({1, 80, 90}, 3.0, 7.0);
   const at::Tensor field = aligned(phantom.fixed, phantom.moving);
