@@ -73,17 +73,18 @@ void check_pair(const VolumeHeader& fixed,
 /// A label map that must lie on the grid of an image.
 StoredImage labels_on(const StoredImage& image,
                       const std::string& file,
-                      const ReadOptions& options,
+                      const OptionsOf& options,
                       const ImageKeeping& keeping) {
-  check_same_grid(read_header(file, options).geometry, file, image.geometry(), image.location);
-  return store_labels(file, options, keeping);
+  check_same_grid(
+      read_header(file, options(file)).geometry, file, image.geometry(), image.location);
+  return store_labels(file, options(file), keeping);
 }
 
 /// 1 where at least half of a working voxel is marked.
 std::optional<Volume> working_mask(const RegisterKeys& keys,
                                    const std::string& role,
                                    const StoredImage& image,
-                                   const ReadOptions& options,
+                                   const OptionsOf& options,
                                    const ImageKeeping& keeping,
                                    const Index3& factors) {
   const std::string* file = file_of(keys, role);
@@ -101,7 +102,7 @@ std::optional<Volume> working_mask(const RegisterKeys& keys,
 RegistrationImage working_image(const RegisterKeys& keys,
                                 const std::string& role,
                                 const StoredImage& image,
-                                const ReadOptions& options,
+                                const OptionsOf& options,
                                 const ImageKeeping& keeping,
                                 std::int64_t most_voxels) {
   const Index3 factors = pooling_factors(image.geometry(), most_voxels);
@@ -122,7 +123,7 @@ RegistrationImage working_image(const RegisterKeys& keys,
 
 std::optional<StoredImage> labels_of(const RegisterKeys& keys,
                                      const std::string& role,
-                                     const ReadOptions& options,
+                                     const OptionsOf& options,
                                      const ImageKeeping& keeping,
                                      const StoredImage& image) {
   const std::string* file = file_of(keys, role);
@@ -174,28 +175,35 @@ void read_points(const RegisterKeys& keys,
 
 }  // namespace
 
-ReadOptions read_options(const std::vector<double>& spacing) {
-  ReadOptions options;
-  if (!spacing.empty()) options.spacing_mm = Eigen::Vector3d(spacing[0], spacing[1], spacing[2]);
-  return options;
+OptionsOf read_options(const std::vector<double>& spacing, const std::vector<std::string>& files) {
+  if (spacing.empty()) return [](const std::string&) { return ReadOptions{}; };
+  const auto states = [](const std::string& file) {
+    return read_header(file).geometry.spacing_known;
+  };
+  const bool all_state = std::all_of(files.begin(), files.end(), states);
+  ReadOptions stated;
+  stated.spacing_mm = Eigen::Vector3d(spacing[0], spacing[1], spacing[2]);
+  return
+      [=](const std::string& file) { return all_state || !states(file) ? stated : ReadOptions{}; };
 }
 
 RegistrationInputs read_registration_inputs(const RegisterKeys& keys, const ImageKeeping& keeping) {
-  const ReadOptions options = read_options(keys.spacing);
   const std::string& fixed_file = keys.input.at("fixed");
   const std::string& moving_file = keys.input.at("moving");
+  const OptionsOf options = read_options(keys.spacing, {fixed_file, moving_file});
   RegistrationInputs inputs;
-  inputs.fixed_header = read_header(fixed_file, options);
-  check_pair(inputs.fixed_header, read_header(moving_file, options), fixed_file, moving_file);
+  inputs.fixed_header = read_header(fixed_file, options(fixed_file));
+  check_pair(
+      inputs.fixed_header, read_header(moving_file, options(moving_file)), fixed_file, moving_file);
   const std::int64_t most_voxels =
       keeping.budget.left() /
       (kBytesPerWorkingVoxel + (keys.run.empty() ? 0 : kBytesPerDescribedVoxel));
   {
-    const StoredImage fixed = store_image(fixed_file, options, keeping);
+    const StoredImage fixed = store_image(fixed_file, options(fixed_file), keeping);
     inputs.fixed = working_image(keys, "fixed", fixed, options, keeping, most_voxels);
     inputs.fixed_labels = labels_of(keys, "fixed_labels", options, keeping, fixed);
   }
-  inputs.moving_image = store_image(moving_file, options, keeping);
+  inputs.moving_image = store_image(moving_file, options(moving_file), keeping);
   inputs.moving = working_image(keys, "moving", inputs.moving_image, options, keeping, most_voxels);
   inputs.moving_labels = labels_of(keys, "moving_labels", options, keeping, inputs.moving_image);
   if (!keys.reference.empty()) {

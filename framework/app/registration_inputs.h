@@ -7,7 +7,10 @@
 #include "framework/registration/registration_image.h"
 #include "framework/registration/registration_metrics.h"
 
+#include <functional>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace triptych::app {
 
@@ -31,7 +34,11 @@ struct RegistrationInputs {
 /// images are brought to a resolution at which their registration fits into the memory.
 RegistrationInputs read_registration_inputs(const RegisterKeys& keys, const ImageKeeping& keeping);
 
-/// `spacing` [x, y, z] of the command line, empty = as the files say.
-ReadOptions read_options(const std::vector<double>& spacing);
+/// How to read a file.
+using OptionsOf = std::function<ReadOptions(const std::string& file)>;
+
+/// `spacing` [x, y, z] of the command line, empty = as the files say, is for files that state none.
+/// Those that state theirs keep it; where all of `files` do, it must agree with them.
+OptionsOf read_options(const std::vector<double>& spacing, const std::vector<std::string>& files);
 
 }  // namespace triptych::app

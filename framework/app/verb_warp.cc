@@ -71,11 +71,14 @@ void check_overlap(const WarpConfig& config,
 }
 
 void warp_points(const WarpConfig& config, const SpatialTransform& transform) {
-  const ReadOptions options = read_options(config.spacing);
   const std::string& file = config.input.at("points");
-  const Landmarks points = config.grid.empty()
-                               ? read_landmarks(file)
-                               : read_landmarks(file, read_header(config.grid, options).geometry);
+  Landmarks points;
+  if (config.grid.empty()) {
+    points = read_landmarks(file);
+  } else {
+    const ReadOptions options = read_options(config.spacing, {config.grid})(config.grid);
+    points = read_landmarks(file, read_header(config.grid, options).geometry);
+  }
   PointList positions;
   for (const Landmark& point : points) positions.push_back(point.position_mm);
   const PointMap map = map_of(config, transform);
@@ -88,14 +91,16 @@ void warp_points(const WarpConfig& config, const SpatialTransform& transform) {
 
 void warp_image(const WarpConfig& config, const SpatialTransform& transform) {
   check_writable(config.output);
-  const ReadOptions options = read_options(config.spacing);
+  const std::string& file = config.input.begin()->second;
+  const std::string& grid_file = config.grid.empty() ? file : config.grid;
+  const OptionsOf options = read_options(config.spacing, {file, grid_file});
   MemoryBudget budget(bytes_from_text(config.memory));
   const ImageKeeping keeping{budget, scratch_folder(config.scratch)};
   const bool labels = config.input.contains("labels");
-  const StoredImage moving = labels ? store_labels(config.input.at("labels"), options, keeping)
-                                    : store_image(config.input.at("moving"), options, keeping);
+  const StoredImage moving = labels ? store_labels(file, options(file), keeping)
+                                    : store_image(file, options(file), keeping);
   const Geometry grid =
-      config.grid.empty() ? moving.geometry() : read_header(config.grid, options).geometry;
+      config.grid.empty() ? moving.geometry() : read_header(grid_file, options(grid_file)).geometry;
   const PointMap map = map_of(config, transform);
   check_covers(transform, fixed_points(config, map, lattice_of(grid)), config.transform);
   check_overlap(config, map, grid, moving);

@@ -7,6 +7,7 @@
 #include "tests/app/registered_pair.h"
 
 #include <Eigen/Geometry>
+#include <fmt/core.h>
 
 namespace triptych {
 namespace {
@@ -96,6 +97,26 @@ TEST_F(RegisterSection, IsPlacedByWhatIsKnown) {
                 .code,
             0);
   EXPECT_LT(record("points")["stages"].back()["tre"]["largest"].get<double>(), 1e-6);
+}
+
+TEST_F(RegisterSection, MayBeAPictureWhoseSpacingIsStated) {
+  Volume picture = read_volume(path("section.nii.gz"));
+  const at::Tensor low = picture.data.min();
+  picture.data = ((picture.data - low) / (picture.data.max() - low) * 255.0).to(at::kByte);
+  picture.geometry.spacing_known = false;
+  write_volume(path("section.png"), picture);
+  const std::vector<std::string> words = {"register",
+                                          "input.fixed=section.png",
+                                          "input.moving=volume.nii.gz",
+                                          "output=picture",
+                                          "initial=truth.h5",
+                                          "deformation.enabled=false"};
+  EXPECT_THAT(failure(words, 1), HasSubstr("spacing=[x,y,z]"));
+  std::vector<std::string> stated = words;
+  stated.push_back(fmt::format("spacing=[{0},{0},1]", kSpacing));
+  const auto finished = run(stated);
+  ASSERT_EQ(finished.code, 0) << finished.err;
+  EXPECT_EQ(record("picture")["unit"], "mm");
 }
 
 TEST_F(RegisterSection, SaysWhatASectionCannotBe) {
