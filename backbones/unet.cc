@@ -20,6 +20,10 @@ namespace {
 /// 2^depth channels, two convolutions a block, transposed convolutions up, concatenating skips. In
 /// two dimensions on slices, in two dimensions with `slab` neighbouring slices as channels (2.5D),
 /// or in three dimensions.
+///
+/// An `isotropic` net sees alike what is turned: its kernels are radially symmetric, it pools by
+/// means and repeats the border instead of zero padding. Maps turn with the image, exactly by 90
+/// degrees and roughly by other angles, at the price that no map tells directions or sides.
 struct UnetConfig {
   std::int64_t dimensions = 2;
   std::int64_t slab = 1;
@@ -29,6 +33,7 @@ struct UnetConfig {
   std::string normalisation = "batch";
   std::string activation = "mish";
   double dropout = 0.0;
+  bool isotropic = false;
 
   void visit(auto& field) {
     field("dimensions",
@@ -62,6 +67,9 @@ struct UnetConfig {
           "channel dropout at the end of every block",
           config::AtLeast{0.0},
           config::Below{1.0});
+    field("isotropic",
+          isotropic,
+          "radially symmetric kernels, mean pooling, repeated borders: maps turn with the image");
   }
   void validate(config::Problems& problems) const {
     if (kernel % 2 == 0) problems.add("kernel", "must be odd, so that zero padding keeps the size");
@@ -78,7 +86,8 @@ struct UnetConfig {
             .kernel = kernel,
             .normalisation = normalisation,
             .activation = activation,
-            .dropout = dropout};
+            .dropout = dropout,
+            .isotropic = isotropic};
   }
 };
 
@@ -207,9 +216,10 @@ class Unet final : public UnetPlan {
     }
     for (std::int64_t level = config.depth - 1; level >= 0; --level) {
       const std::int64_t out = config.channels(level);
-      ups_.push_back(register_module(
-          "up_" + std::to_string(level),
-          std::make_shared<UpConvolution>(config.axes(), config.channels(level + 1), out)));
+      ups_.push_back(
+          register_module("up_" + std::to_string(level),
+                          std::make_shared<UpConvolution>(
+                              config.axes(), config.channels(level + 1), out, config.isotropic)));
       blocks_.push_back(register_module(stages()[blocks_.size()].name,
                                         std::make_shared<ConvBlock>(config.block(2 * out, level))));
     }
@@ -220,7 +230,7 @@ class Unet final : public UnetPlan {
     if (is_encoder(index)) {
       if (index > 0) {
         activations.skips.push_back(activations.current);
-        x = max_pool_2(x);
+        x = config_.isotropic ? mean_pool_2(x) : max_pool_2(x);
       }
     } else {
       x = ups_[index - ups_.size() - 1]->forward(x);
@@ -273,7 +283,9 @@ class FoldedUnet final : public UnetPlan {
   std::vector<std::shared_ptr<FoldedUp>> ups_;
 };
 
-std::shared_ptr<Backbone> Unet::folded() const { return std::make_shared<FoldedUnet>(*this); }
+std::shared_ptr<Backbone> Unet::folded() const {
+  return config_.isotropic ? nullptr : std::make_shared<FoldedUnet>(*this);
+}
 
 }  // namespace
 TRIPTYCH_REGISTER_BACKBONE("unet", Unet)

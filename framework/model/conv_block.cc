@@ -3,6 +3,7 @@
 
 #include "framework/core/error.h"
 #include "framework/core/nn.h"
+#include "framework/model/isotropic_kernel.h"
 #include "framework/ops/fold.h"
 #include "framework/ops/mish.h"
 
@@ -24,10 +25,12 @@ std::vector<std::int64_t> kernel_shape(std::int64_t first,
   return shape;
 }
 
-/// Convolution that keeps the size; conv2d and conv3d rather than convolution because autocast
+/// Convolution with a padding of zeros; conv2d and conv3d rather than convolution because autocast
 /// knows only these.
-at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  const std::int64_t padding = weight.size(-1) / 2;
+at::Tensor convolve(const at::Tensor& x,
+                    const at::Tensor& weight,
+                    const at::Tensor& bias,
+                    std::int64_t padding) {
   const int dimensions = static_cast<int>(weight.dim()) - 2;
   const at::MemoryFormat format = channels_last_format(dimensions);
   // A tensor of one channel fits both memory formats, so a first convolution may answer in the
@@ -67,6 +70,9 @@ ConvUnit::ConvUnit(const ConvBlockConfig& config) : config_(config) {
   at::Tensor weight =
       torch::empty(kernel_shape(out, config.in_channels, config.kernel, config.dimensions));
   torch::nn::init::kaiming_normal_(weight, 0.0, torch::kFanIn, torch::kReLU);
+  if (config.isotropic)
+    weight =
+        isotropic_kernel(weight) * std::sqrt(taps_per_distance(config.kernel, config.dimensions));
   weight_ =
       register_parameter("weight", weight.contiguous(channels_last_format(config.dimensions)));
   if (config.normalisation == "none") {
@@ -98,10 +104,15 @@ at::Tensor ConvUnit::normalise(const at::Tensor& x) {
 }
 
 at::Tensor ConvUnit::forward(const at::Tensor& x) {
-  return activate(normalise(convolve(x, weight_, bias_)), config_.activation);
+  const std::int64_t reach = config_.kernel / 2;
+  const at::Tensor y = config_.isotropic
+                           ? convolve(edge_padded(x, reach), isotropic_kernel(weight_), bias_, 0)
+                           : convolve(x, weight_, bias_, reach);
+  return activate(normalise(y), config_.activation);
 }
 
 ConvUnit::Folded ConvUnit::folded() const {
+  TRIPTYCH_ASSERT(!config_.isotropic);
   const torch::NoGradGuard no_grad;
   const at::MemoryFormat format = channels_last_format(config_.dimensions);
   const auto copy = [](const at::Tensor& t) {
@@ -131,19 +142,24 @@ at::Tensor ConvBlock::forward(at::Tensor x) {
   return config_.dropout > 0.0 ? at::feature_dropout(x, config_.dropout, is_training()) : x;
 }
 
-UpConvolution::UpConvolution(int dimensions, std::int64_t in_channels, std::int64_t out_channels)
-    : dimensions_(dimensions) {
+UpConvolution::UpConvolution(int dimensions,
+                             std::int64_t in_channels,
+                             std::int64_t out_channels,
+                             bool isotropic)
+    : dimensions_(dimensions), isotropic_(isotropic) {
   at::Tensor weight = torch::empty(kernel_shape(in_channels, out_channels, 2, dimensions));
   // Every output voxel sums over in_channels values, so this is the fan-in of He's rule (gain 1: no
   // activation follows).
   torch::nn::init::normal_(weight, 0.0, 1.0 / std::sqrt(static_cast<double>(in_channels)));
+  if (isotropic) weight = isotropic_kernel(weight) * std::sqrt(taps_per_distance(2, dimensions));
   weight_ = register_parameter("weight", weight);
   bias_ = register_parameter("bias", torch::zeros({out_channels}));
 }
 
 at::Tensor UpConvolution::forward(const at::Tensor& x) {
-  const ConvolutionWeights pointwise = pointwise_from_transposed(weight_, bias_);
-  return spread_blocks(convolve(x, pointwise.weight, pointwise.bias), bias_.size(0));
+  const ConvolutionWeights pointwise =
+      pointwise_from_transposed(isotropic_ ? isotropic_kernel(weight_) : weight_, bias_);
+  return spread_blocks(convolve(x, pointwise.weight, pointwise.bias, 0), bias_.size(0));
 }
 
 at::Tensor max_pool_2(const at::Tensor& x) {
@@ -151,6 +167,12 @@ at::Tensor max_pool_2(const at::Tensor& x) {
   // LibTorch 1.13 has no bfloat16 max_pool3d on the CPU.
   const bool cast = x.is_cpu() && x.scalar_type() == at::kBFloat16;
   return cast ? at::max_pool3d(x.to(at::kFloat), 2).to(at::kBFloat16) : at::max_pool3d(x, 2);
+}
+
+at::Tensor mean_pool_2(const at::Tensor& x) {
+  if (x.dim() == 4) return at::avg_pool2d(x, 2);
+  const bool cast = x.is_cpu() && x.scalar_type() == at::kBFloat16;
+  return cast ? at::avg_pool3d(x.to(at::kFloat), 2).to(at::kBFloat16) : at::avg_pool3d(x, 2);
 }
 
 }  // namespace triptych

@@ -27,6 +27,9 @@ struct ConvBlockConfig {
   std::string activation = "mish";
   double dropout = 0.0;
   int convolutions = 2;
+  /// Taps at equal distance from a kernel's middle have one weight (isotropic_kernel.h), and the
+  /// border is repeated instead of zero padding. There is no inference form.
+  bool isotropic = false;
 };
 
 /// Convolution, normalisation and activation, [N, in, (D,) H, W] -> [N, out, (D,) H, W],
@@ -85,17 +88,24 @@ class ConvBlock final : public torch::nn::Module {
 /// bfloat16 there, which the other is not.
 class UpConvolution final : public torch::nn::Module {
  public:
-  UpConvolution(int dimensions, std::int64_t in_channels, std::int64_t out_channels);
+  UpConvolution(int dimensions,
+                std::int64_t in_channels,
+                std::int64_t out_channels,
+                bool isotropic = false);
   at::Tensor forward(const at::Tensor& x);
   const at::Tensor& weight() const { return weight_; }  ///< [in, out, (2,) 2, 2]
   const at::Tensor& bias() const { return bias_; }
 
  private:
   int dimensions_;
+  bool isotropic_;  ///< the 2x2(x2) values of a block are equal
   at::Tensor weight_, bias_;
 };
 
 /// Largest value of each 2x2(x2) block, [N, C, (D,) H, W] -> half the sizes; any float type.
 at::Tensor max_pool_2(const at::Tensor& x);
+
+/// Mean of each block instead.
+at::Tensor mean_pool_2(const at::Tensor& x);
 
 }  // namespace triptych

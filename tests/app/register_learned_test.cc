@@ -14,7 +14,10 @@ class RegisterLearned : public RegisteredPair {
     RegisteredPair::SetUpTestSuite();
     train("features", {"experiment=registration_features", "backbone.dimensions=3"});
     train("velocity", {"experiment=registration_labels"});
-    train("poses", {"experiment=canonical_frame", "tasks.pose.head.points=8"});
+    train("poses",
+          {"experiment=canonical_frame",
+           "tasks.pose.head.points=8",
+           "tasks.pose.head.spacing_mm=1.0"});
   }
   static void train(const std::string& name, const std::vector<std::string>& more) {
     std::vector<std::string> words = {"train",

@@ -20,17 +20,25 @@ using testing::cube;
 using testing::error_message;
 using ::testing::HasSubstr;
 using testing::kEdge;
-using testing::kSpacing;
 using testing::metric_of;
 using testing::near;
 using testing::pair_entry;
 
-/// Four maps with a peak each, of an image on `grid`.
+using Places = std::vector<Eigen::Vector3d>;  ///< voxels x, y, z
+
+const Places kPlaces{{10, 5, 4}, {8, 9, 5}, {6, 6, 8}, {7, 11, 11}};
+const Places kFlat{{10, 5, 0}, {8, 9, 0}, {6, 6, 0}, {7, 11, 0}};
+
+/// Maps with a peak each, of an image on `grid`.
 class PeakInputs final : public HeadInputs {
  public:
-  explicit PeakInputs(const Geometry& grid) {
-    at::Tensor maps = torch::zeros({1, 4, grid.shape[0], kEdge, kEdge});
-    for (std::int64_t i = 0; i < 4; ++i) maps[0][i][grid.shape[0] / 2][4 + i][10 - 2 * i] = 80.0;
+  PeakInputs(const Geometry& grid, const Places& places) {
+    const auto count = static_cast<std::int64_t>(places.size());
+    at::Tensor maps = torch::zeros({1, count, grid.shape[0], kEdge, kEdge});
+    for (std::int64_t i = 0; i < count; ++i) {
+      const Eigen::Vector3d& place = places[static_cast<std::size_t>(i)];
+      maps[0][i][std::lround(place[2])][std::lround(place[1])][std::lround(place[0])] = 80.0;
+    }
     pyramid_.levels = {maps};
     batch_.ids = {"item"};
     batch_.entries["image"] = pair_entry(maps.narrow(1, 0, 1));
@@ -46,15 +54,32 @@ class PeakInputs final : public HeadInputs {
   Batch batch_;
 };
 
-/// A head that sees the four maps as they are and gives `numbers` whatever their places.
-std::shared_ptr<Head> head_of(const std::vector<float>& numbers, const PyramidSpec& spec) {
+constexpr double kUnit_mm = 0.5;
+
+Eigen::Vector3d mean_of(const Places& positions) {
+  Eigen::Vector3d sum = Eigen::Vector3d::Zero();
+  for (const Eigen::Vector3d& position : positions) sum += position;
+  return sum / static_cast<double>(positions.size());
+}
+
+/// A head that sees the maps as they are and knows the canonical positions of their places.
+std::shared_ptr<Head> head_of(const Places& canonical,
+                              const PyramidSpec& spec,
+                              const Eigen::Vector3d& offset = Eigen::Vector3d::Zero()) {
+  const auto count = static_cast<std::int64_t>(canonical.size());
   const auto head = HeadRegistry::instance().create(
-      config::parse_yaml("{name: canonical_pose, spacing_mm: 0.5, points: 4}", "head.yaml"), spec);
+      config::parse_yaml(
+          fmt::format("{{name: canonical_pose, spacing_mm: {}, points: {}}}", kUnit_mm, count),
+          "head.yaml"),
+      spec);
   const torch::NoGradGuard no_grad;
   auto parameters = head->named_parameters();
-  parameters["heat.weight"].copy_(torch::eye(4).view({4, 4, 1, 1, 1}));
-  parameters["pose.weight"].zero_();
-  parameters["pose.bias"].copy_(torch::tensor(numbers));
+  parameters["heat.weight"].copy_(torch::eye(count).view({count, count, 1, 1, 1}));
+  for (std::int64_t axis = 0; axis < 3; ++axis) {
+    parameters["offset"][axis] = offset[axis];
+    for (std::int64_t i = 0; i < count; ++i)
+      parameters["canonical"][axis][i] = canonical[static_cast<std::size_t>(i)][axis];
+  }
   return head;
 }
 
@@ -63,55 +88,108 @@ const PyramidSpec kSlices{{{4, {1, 1, 1}}, {4, {1, 2, 2}}}};
 
 Geometry turned_cube(std::int64_t depth) {
   Geometry grid = cube(depth);
-  grid.direction = Eigen::AngleAxisd(0.5 * std::numbers::pi, Eigen::Vector3d::UnitZ()).matrix();
+  grid.direction = Eigen::AngleAxisd(0.7, Eigen::Vector3d(1, -1, 2).normalized()).matrix();
   return grid;
 }
 
-TEST(CanonicalPoseHead, OrthogonalisesSixNumbersAndTurnsThemWithTheGrid) {
-  const Geometry grid = turned_cube(kEdge);
-  PeakInputs inputs(grid);
-  // x = (0, 1, 0); y is what (1, 5, 1) has beside it; half of the side is 4 mm.
-  const at::Tensor pose =
-      head_of({0, 2, 0, 1, 5, 1, 0.5F, 0, -0.25F}, kVolumes)->forward(inputs).value[0];
-  const double half = std::sqrt(0.5);
-  const Eigen::Vector3d middle = grid.world_from_index({7.5, 7.5, 7.5});
-  const Eigen::Vector3d origin = middle + grid.direction * Eigen::Vector3d(2.0, 0.0, -1.0);
-  const std::vector<Eigen::Vector3d> axes{{0, 1, 0}, {half, 0, half}, {half, 0, -half}};
-  EXPECT_TRUE(
-      near(pose[0], torch::tensor({origin[0], origin[1], origin[2]}).to(torch::kFloat), 1e-5));
-  for (std::int64_t axis = 0; axis < 3; ++axis) {
-    const Eigen::Vector3d end = origin + grid.direction * axes[static_cast<std::size_t>(axis)];
-    EXPECT_TRUE(
-        near(pose[axis + 1], torch::tensor({end[0], end[1], end[2]}).to(torch::kFloat), 1e-5))
-        << axis;
+/// Positions whose rotation about their mean gives the places on `grid`.
+Places unturned(const Places& places, const Geometry& grid, const Eigen::Matrix3d& rotation) {
+  Places positions;
+  for (const Eigen::Vector3d& place : places) positions.push_back(grid.world_from_index(place));
+  const Eigen::Vector3d mean = mean_of(positions);
+  for (Eigen::Vector3d& position : positions) position = rotation.transpose() * (position - mean);
+  return positions;
+}
+
+void expect_pose(const at::Tensor& pose,
+                 const Eigen::Vector3d& origin,
+                 const Eigen::Matrix3d& rotation) {
+  for (int row = 0; row < 3; ++row) {
+    EXPECT_NEAR(pose[0][row].item<double>(), origin[row], 1e-4);
+    for (int axis = 0; axis < 3; ++axis) {
+      EXPECT_NEAR((pose[axis + 1][row] - pose[0][row]).item<double>(), rotation(row, axis), 1e-4);
+    }
   }
 }
 
-TEST(CanonicalPoseHead, ReadsThePlacesOfItsMaps) {
+Eigen::Matrix3d half_turn() {
+  return Eigen::AngleAxisd(3.1, Eigen::Vector3d(-1, 2, 1).normalized()).matrix();
+}
+
+TEST(CanonicalPoseHead, TurnsTheCanonicalPositionsToThePlaces) {
+  const Geometry grid = turned_cube(kEdge);
+  PeakInputs inputs(grid, kPlaces);
+  const Eigen::Vector3d offset(1.0, -2.0, 0.5);
+  const auto head = head_of(unturned(kPlaces, grid, half_turn()), kVolumes, offset);
+  const Eigen::Vector3d mean = grid.world_from_index(mean_of(kPlaces));
+  expect_pose(
+      head->forward(inputs).value[0], mean + kUnit_mm * (half_turn() * offset), half_turn());
+}
+
+TEST(CanonicalPoseHead, TurnsPlacesInAPlaneToo) {
+  const Geometry grid = turned_cube(kEdge);
+  Places places = kPlaces;
+  for (Eigen::Vector3d& place : places) place[2] = 6.0;
+  PeakInputs inputs(grid, places);
+  const auto head = head_of(unturned(places, grid, half_turn()), kVolumes);
+  expect_pose(head->forward(inputs).value[0], grid.world_from_index(mean_of(places)), half_turn());
+}
+
+TEST(CanonicalPoseHead, NeverReflects) {
   const Geometry grid = cube();
-  PeakInputs inputs(grid);
-  const auto head = head_of({1, 0, 0, 0, 1, 0, 0, 0, 0}, kVolumes);
-  {  // the origin is the place of the third map: x, y, z of it are numbers 6, 7, 8
-    const torch::NoGradGuard no_grad;
-    auto parameters = head->named_parameters();
-    for (std::int64_t i = 0; i < 3; ++i) parameters["pose.weight"][6 + i][3 * 2 + i] = 1.0;
-  }
-  const at::Tensor pose = head->forward(inputs).value[0];
-  const Eigen::Vector3d place = grid.world_from_index({6.0, 6.0, 8.0});
-  EXPECT_TRUE(near(pose[0], torch::tensor({place[0], place[1], place[2]}).to(torch::kFloat), 1e-4));
+  PeakInputs inputs(grid, kPlaces);
+  Places mirrored = unturned(kPlaces, grid, half_turn());
+  for (Eigen::Vector3d& position : mirrored) position[0] = -position[0];
+  const at::Tensor pose = head_of(mirrored, kVolumes)->forward(inputs).value[0].detach();
+  const at::Tensor axes = pose.narrow(0, 1, 3) - pose[0];
+  EXPECT_NEAR(torch::det(axes).item<double>(), 1.0, 1e-4);
 }
 
 TEST(CanonicalPoseHead, StaysInThePlaneOfSlices) {
   const Geometry grid = turned_cube(1);
-  PeakInputs inputs(grid);
-  const at::Tensor pose = head_of({0, 3, 0.5F, 0}, kSlices)->forward(inputs).value[0];
-  const Eigen::Vector3d origin =
-      grid.world_from_index({7.5, 7.5, 0.0}) + grid.direction * Eigen::Vector3d(2.0, 0.0, 0.0);
-  EXPECT_TRUE(
-      near(pose[0], torch::tensor({origin[0], origin[1], origin[2]}).to(torch::kFloat), 1e-5));
-  // Along the grid's second axis, which is the world's -x.
-  EXPECT_TRUE(near(pose[1] - pose[0], torch::tensor({-1.0F, 0.0F, 0.0F}), 1e-5));
-  EXPECT_TRUE(near(pose[3] - pose[0], torch::tensor({0.0F, 0.0F, 1.0F}), 1e-5));
+  PeakInputs inputs(grid, kFlat);
+  const Eigen::Matrix3d& plane = grid.direction;
+  const Eigen::Matrix3d in_plane = Eigen::AngleAxisd(2.5, Eigen::Vector3d::UnitZ()).matrix();
+  Places canonical = unturned(kFlat, grid, plane * in_plane * plane.transpose());
+  for (Eigen::Vector3d& position : canonical) position = plane.transpose() * position;
+  const Eigen::Vector3d mean = grid.world_from_index(mean_of(kFlat));
+  expect_pose(head_of(canonical, kSlices)->forward(inputs).value[0],
+              mean,
+              plane * in_plane * plane.transpose());
+  for (Eigen::Vector3d& position : canonical) position[0] = -position[0];
+  const at::Tensor pose = head_of(canonical, kSlices)->forward(inputs).value[0].detach();
+  const at::Tensor axes = pose.narrow(0, 1, 3) - pose[0];  // rows
+  const at::Tensor normal =
+      torch::tensor({plane(0, 2), plane(1, 2), plane(2, 2)}).to(torch::kFloat);
+  EXPECT_TRUE(near(torch::matmul(normal, axes), normal, 1e-4));
+}
+
+TEST(CanonicalPoseHead, HasTheGradientOfItsRotation) {
+  const Geometry grid = cube();
+  PeakInputs inputs(grid, kPlaces);
+  Places canonical = unturned(kPlaces, grid, half_turn());
+  canonical[1] += Eigen::Vector3d(0.5, -0.3, 0.8);  // not congruent
+  const auto head = head_of(canonical, kVolumes);
+  const at::Tensor factors = torch::tensor({0.3F, -1.0F, 0.7F});
+  const auto value = [&] {
+    const at::Tensor pose = head->forward(inputs).value[0];
+    return ((pose[1] - pose[0]) * factors).sum() + (pose[3] - pose[0])[1];
+  };
+  value().backward();
+  at::Tensor positions = head->named_parameters()["canonical"];
+  const torch::NoGradGuard no_grad;
+  constexpr double kStep = 0.02;
+  for (const auto& [axis, point] : {std::pair{0, 1}, {1, 3}, {2, 0}}) {
+    const auto at_step = [&](double step) {
+      positions[axis][point] += step;
+      const double result = value().item<double>();
+      positions[axis][point] -= step;
+      return result;
+    };
+    EXPECT_NEAR(positions.grad()[axis][point].item<double>(),
+                (at_step(kStep) - at_step(-kStep)) / (2.0 * kStep),
+                1e-3);
+  }
 }
 
 std::shared_ptr<Task> pose_task() {
