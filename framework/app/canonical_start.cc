@@ -5,6 +5,7 @@
 #include "framework/core/error.h"
 #include "framework/ops/warp.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <ATen/ATen.h>
@@ -15,6 +16,7 @@ namespace {
 
 constexpr const char* kPoseHead = "canonical_pose";
 constexpr double kMostVoxels = 1 << 24;
+constexpr double kUncovered = 0.25;    ///< of a multiple: what may stay outside of the grid
 constexpr double kFewestVoxels = 4.0;  ///< along an axis of the image
 
 /// The outer faces of a grid along `axes`, in mm.
@@ -32,7 +34,8 @@ Eigen::AlignedBox3d field_of_view(const Geometry& grid, const Eigen::Matrix3d& a
 }
 
 /// A grid of cubic voxels about the field of view of `grid`: along the axes of the world or, of a
-/// planar image, of the plane. Sizes are multiples [D, H, W] of what the network needs.
+/// planar image, of the plane. Sizes are multiples [D, H, W] of what the network needs; a grid much
+/// larger than the image would change the statistics that it normalises by.
 Geometry network_grid(const Geometry& grid,
                       double spacing_mm,
                       const std::array<std::int64_t, 3>& multiple) {
@@ -45,7 +48,8 @@ Geometry network_grid(const Geometry& grid,
   for (int axis = 0; axis < 3; ++axis) {
     const auto a = static_cast<std::size_t>(2 - axis);
     const auto step = static_cast<double>(multiple[a]);
-    const double steps = std::ceil(box.sizes()[axis] / (step * spacing_mm) - 1e-6);
+    const double steps =
+        std::max(1.0, std::ceil(box.sizes()[axis] / (step * spacing_mm) - kUncovered));
     result.shape[a] =
         grid.shape[a] == 1 && grid.is_2d() ? 1 : static_cast<std::int64_t>(steps * step);
     last[axis] = static_cast<double>(result.shape[a] - 1);
