@@ -7,6 +7,7 @@
 #include "framework/image/slabs.h"
 #include "framework/image/transform_io.h"
 
+#include <algorithm>
 #include <map>
 #include <numeric>
 
@@ -134,20 +135,11 @@ AffineMap found(const RegistrationInputs& inputs,
 
 /// Whether some voxel of a lattice over the fixed image falls into the moving one.
 bool overlap(const Geometry& fixed, const Geometry& moving, const AffineMap& start) {
-  constexpr std::int64_t kLattice = 48;
-  Index3 step;
-  for (std::size_t axis = 0; axis < 3; ++axis)
-    step[axis] = std::max<std::int64_t>(1, fixed.shape[axis] / kLattice);
-  for (std::int64_t d = 0; d < fixed.shape[0]; d += step[0]) {
-    for (std::int64_t h = 0; h < fixed.shape[1]; h += step[1]) {
-      for (std::int64_t w = 0; w < fixed.shape[2]; w += step[2]) {
-        const Eigen::Vector3d index(
-            static_cast<double>(w), static_cast<double>(h), static_cast<double>(d));
-        if (shows(moving, start.map(fixed.world_from_index(index)))) return true;
-      }
-    }
-  }
-  return false;
+  constexpr std::int64_t kPerAxis = 48;
+  const PointList points = lattice_of(fixed, kPerAxis);
+  return std::any_of(points.begin(), points.end(), [&](const Eigen::Vector3d& point) {
+    return shows(moving, start.map(point));
+  });
 }
 
 std::string way_to_overlap(const RegisterKeys& keys, const RobustStartOptions& options) {

@@ -8,12 +8,11 @@
 
 namespace triptych::app {
 
-PointList lattice_of(const Geometry& grid) {
-  constexpr std::int64_t kLattice = 24;
+PointList lattice_of(const Geometry& grid, std::int64_t per_axis) {
   PointList points;
   Index3 step;
   for (std::size_t axis = 0; axis < 3; ++axis)
-    step[axis] = std::max<std::int64_t>(1, grid.shape[axis] / kLattice);
+    step[axis] = std::max<std::int64_t>(1, grid.shape[axis] / per_axis);
   for (std::int64_t d = 0; d < grid.shape[0]; d += step[0]) {
     for (std::int64_t h = 0; h < grid.shape[1]; h += step[1]) {
       for (std::int64_t w = 0; w < grid.shape[2]; w += step[2]) {

@@ -4,12 +4,13 @@
 #include "framework/image/point_alignment.h"
 #include "framework/image/spatial_transform.h"
 
+#include <cstdint>
 #include <string>
 
 namespace triptych::app {
 
-/// Points of a lattice over `grid`, of which there are a few ten thousand at most.
-PointList lattice_of(const Geometry& grid);
+/// Points of a lattice over `grid`, `per_axis` to nearly twice as many along an axis that has them.
+PointList lattice_of(const Geometry& grid, std::int64_t per_axis = 24);
 
 /// Whether a position lies on a grid or within half a voxel of it.
 bool contains(const Geometry& grid, const Eigen::Vector3d& position_mm);

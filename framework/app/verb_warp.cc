@@ -44,22 +44,20 @@ PointMap map_of(const WarpConfig& config, const SpatialTransform& transform) {
   return [transform](const Eigen::Vector3d& fixed_mm) { return transform.map(fixed_mm); };
 }
 
-/// The positions in the fixed image that a transform is asked for at `points`.
-PointList fixed_points(const WarpConfig& config, const PointMap& map, PointList points) {
-  if (!config.inverse) return points;
+PointList mapped(PointList points, const PointMap& map) {
   for (Eigen::Vector3d& point : points) point = map(point);
   return points;
 }
 
 /// An image of which nothing falls onto the grid would be written as `fill` alone.
 void check_overlap(const WarpConfig& config,
-                   const PointMap& map,
+                   const PointList& in_image_mm,
                    const Geometry& grid,
                    const StoredImage& moving) {
-  const PointList points = lattice_of(grid);
-  const bool some = std::any_of(points.begin(), points.end(), [&](const Eigen::Vector3d& point) {
-    return shows(moving.geometry(), map(point));
-  });
+  const bool some =
+      std::any_of(in_image_mm.begin(), in_image_mm.end(), [&](const Eigen::Vector3d& point) {
+        return shows(moving.geometry(), point);
+      });
   if (some) return;
   throw geometry_error(
       fmt::format("{}: expected an image that falls onto the grid {}, got none of it there with {}",
@@ -81,12 +79,11 @@ void warp_points(const WarpConfig& config, const SpatialTransform& transform) {
   }
   PointList positions;
   for (const Landmark& point : points) positions.push_back(point.position_mm);
-  const PointMap map = map_of(config, transform);
+  const PointList there = mapped(positions, map_of(config, transform));
   if (!positions.empty())
-    check_covers(transform, fixed_points(config, map, positions), config.transform);
-  Landmarks result;
-  for (const Landmark& point : points) result.push_back({point.label, map(point.position_mm)});
-  write_landmarks(config.output, result);
+    check_covers(transform, config.inverse ? there : positions, config.transform);
+  for (std::size_t i = 0; i < points.size(); ++i) points[i].position_mm = there[i];
+  write_landmarks(config.output, points);
 }
 
 void warp_image(const WarpConfig& config, const SpatialTransform& transform) {
@@ -102,8 +99,9 @@ void warp_image(const WarpConfig& config, const SpatialTransform& transform) {
   const Geometry grid =
       config.grid.empty() ? moving.geometry() : read_header(grid_file, options(grid_file)).geometry;
   const PointMap map = map_of(config, transform);
-  check_covers(transform, fixed_points(config, map, lattice_of(grid)), config.transform);
-  check_overlap(config, map, grid, moving);
+  const PointList here = lattice_of(grid), there = mapped(here, map);
+  check_covers(transform, config.inverse ? there : here, config.transform);
+  check_overlap(config, there, grid, moving);
   const SampleInterpolation interpolation =
       labels ? SampleInterpolation::kNearest : sample_interpolation(config.interpolation);
   const VolumeSource warped =
