@@ -143,14 +143,19 @@ class Alignment {
 
   /// [1, 3, D, H, W] in mm on the pair's grid.
   at::Tensor run() {
-    at::Tensor field = search_and_descend();
+    Step step = search_and_descend();
     if (options_.fine_iterations > 0)
-      field = likelier(unfolded(descend_further(field)), field, "fine descent");
-    return field;
+      step = likelier(unfolded(descend_further(step.field)), step, "fine descent");
+    return step.field;
   }
   const Geometry& grid() const { return pair_.grid; }
 
  private:
+  struct Step {
+    at::Tensor field;  ///< [1, 3, D, H, W] in mm on the pair's grid
+    double likeness;   ///< of the images under it
+  };
+
   /// Mutual information in nats of the images under `field`.
   double likeness(const at::Tensor& field) const {
     at::Tensor counted = at::ones_like(pair_.fixed);
@@ -161,33 +166,36 @@ class Alignment {
     return mutual_information(joint_histogram(pair_.fixed, seen, {}, counted)).item<double>();
   }
 
-  at::Tensor likelier(const at::Tensor& field, const at::Tensor& before, const char* step) const {
-    const double had = likeness(before), has = likeness(field);
-    if (has > had) return field;
-    if (has < had) {
+  Step scored(const at::Tensor& field) const { return {field, likeness(field)}; }
+
+  Step likelier(const at::Tensor& field, const Step& before, const char* step) const {
+    Step after = scored(field);
+    if (after.likeness > before.likeness) return after;
+    if (after.likeness < before.likeness) {
       TRIPTYCH_LOG(info,
                    "deformation: the {} is left out, it would lower the mutual information from "
                    "{:.4g} to {:.4g}",
                    step,
-                   had,
-                   has);
+                   before.likeness,
+                   after.likeness);
     }
     return before;
   }
 
   /// Search and descent share the features.
-  at::Tensor search_and_descend() {
+  Step search_and_descend() {
     const Index3 cell = search_cell(pair_.grid, 2);
     const Geometry grid = pooled_grid(pair_.grid, cell);
-    at::Tensor start = zero_field(pair_.grid);
+    Step start;
     FeaturePair compared;
     {
       const at::Tensor fixed = guide_.features(pair_.fixed, pair_.grid);
       const at::Tensor moving = guide_.features(pair_.moving, pair_.grid);
       if (guide_.first_field) {
-        start = guide_.first_field(pair_.fixed, pair_.moving, pair_.grid);
-      } else if (options_.search_width > 0) {
-        start = likelier(searched(fixed, moving), start, "search");
+        start = scored(guide_.first_field(pair_.fixed, pair_.moving, pair_.grid));
+      } else {
+        start = scored(zero_field(pair_.grid));
+        if (options_.search_width > 0) start = likelier(searched(fixed, moving), start, "search");
       }
       compared.fixed = pooled(fixed, cell);
       compared.moving = pooled(moving, cell);
@@ -196,10 +204,12 @@ class Alignment {
     compared.moving_weight = pooled_weight(pair_.moving_weight, cell);
     fixed_structure_ = pooled(structure_share(pair_.fixed), cell);
     moving_structure_ = pooled(structure_share(pair_.moving), cell);
-    const at::Tensor field = likelier(descended(compared, start, grid), start, "descent");
-    fine_confidence_ = resample_to_grid(
-        confidence(compared, resample_to_grid(field, pair_.grid, grid), grid), grid, pair_.grid);
-    return field;
+    Step step = likelier(descended(compared, start.field, grid), start, "descent");
+    fine_confidence_ =
+        resample_to_grid(confidence(compared, resample_to_grid(step.field, pair_.grid, grid), grid),
+                         grid,
+                         pair_.grid);
+    return step;
   }
 
   /// Weights of places for features that are seen through `field`, on its grid: how far the
