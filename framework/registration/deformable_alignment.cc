@@ -7,6 +7,7 @@
 #include "framework/ops/confidence.h"
 #include "framework/ops/convex_search.h"
 #include "framework/ops/fold_removal.h"
+#include "framework/ops/local_contrast.h"
 #include "framework/ops/mind.h"
 #include "framework/ops/similarity.h"
 #include "framework/ops/velocity.h"
@@ -27,6 +28,10 @@ namespace {
 
 constexpr double kFineRate_voxel = 0.5;  ///< of the descent that corrects the coarser one
 constexpr double kSureAgreement = 0.2;   ///< of features: places count fully from here on
+constexpr double kSureContrast = 0.4;    ///< the same of grey values
+/// Of a feature over an image: that of a channel of MIND-SSC on brains, so that the regularisation
+/// has the same weight against grey values.
+constexpr double kFeatureVariance = 0.1;
 const WarpOptions kRepeatEdge{WarpInterpolation::kLinear, WarpPadding::kEdge};
 
 /// The finest isotropic resolution in mm at which a grid has at most `voxels` voxels; 0 when it has
@@ -251,16 +256,29 @@ class Alignment {
                          search);
   }
 
-  /// A further displacement of single voxels, seen through `field`.
+  /// A further displacement of single voxels, seen through `field`. It compares the grey values
+  /// against their surroundings, which say more than features of any modality where both images
+  /// show the same contrasts; elsewhere they do not count.
   at::Tensor descend_further(const at::Tensor& field) {
     const auto through = [&](const at::Tensor& image) {
       return image.defined() ? warp(image, pair_.grid, field, pair_.grid, kRepeatEdge) : image;
     };
-    FeaturePair compared{guide_.fine_features(pair_.fixed, pair_.grid),
-                         guide_.fine_features(through(pair_.moving), pair_.grid),
+    const auto contrast = [&](const at::Tensor& image, const at::Tensor& weight) {
+      return local_contrast(image, weight).mul_(std::sqrt(kFeatureVariance));
+    };
+    const at::Tensor seen = pooled_weight(through(pair_.moving_weight), {1, 1, 1});
+    FeaturePair compared{contrast(pair_.fixed, pair_.fixed_weight),
+                         contrast(through(pair_.moving), seen),
                          pair_.fixed_weight,
-                         pooled_weight(through(pair_.moving_weight), {1, 1, 1})};
-    compared.fixed_weight = product(compared.fixed_weight, fine_confidence_);
+                         seen};
+    AgreementOptions about;
+    about.radius = LocalContrastOptions{}.radius;
+    const at::Tensor counted =
+        seen.defined() ? product(pair_.fixed_weight, seen) : pair_.fixed_weight;
+    const at::Tensor agreement =
+        local_agreement(compared.fixed, compared.moving, counted, about).div_(kSureContrast);
+    compared.fixed_weight =
+        product(compared.fixed_weight, fine_confidence_ * agreement.clamp_max_(1.0));
     InstanceOptions descent;
     descent.iterations = options_.fine_iterations;
     descent.regularisation = options_.regularisation;

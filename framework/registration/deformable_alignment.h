@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <utility>
 
 namespace triptych {
 
@@ -23,13 +24,11 @@ using FieldFunction = std::function<at::Tensor(
 
 /// What a deformation is found by.
 struct DeformationGuide {
-  FeatureFunction features;       ///< of the search and of the descent on voxels of two
-  FeatureFunction fine_features;  ///< of the descent on single voxels
-  FieldFunction first_field;      ///< in place of the search; empty: there is a search
+  FeatureFunction features;   ///< of the search and of the descent on voxels of two
+  FieldFunction first_field;  ///< in place of the search; empty: there is a search
 
-  /// The same features everywhere.
-  DeformationGuide(const FeatureFunction& same)  // NOLINT(google-explicit-constructor)
-      : features(same), fine_features(same) {}
+  DeformationGuide(FeatureFunction by)  // NOLINT(google-explicit-constructor)
+      : features(std::move(by)) {}
 };
 
 /// Key `deformation` of a registration.
@@ -38,7 +37,7 @@ struct DeformationOptions {
   std::int64_t search_step = 6;
   std::int64_t search_width = 4;
   std::int64_t iterations = 80;
-  std::int64_t fine_iterations = 20;
+  std::int64_t fine_iterations = 40;
   double regularisation = 1.0;
   std::int64_t voxels = 6'000'000;
 
@@ -75,14 +74,15 @@ struct DeformationOptions {
 ///
 /// After ConvexAdam (Siebert, Hansen and Heinrich 2021), coarse to fine: coupled convex search in
 /// both directions for large displacements (or the guide's field), then gradient descent on the
-/// distance of the features and the roughness of the field, on displacements of two voxels and,
-/// through the image warped by them, of one voxel. Places count in the descent as far as their
-/// features agree after the search (local_agreement) and the grey values vary by more than noise
-/// (structure_share). What is left of folds is smoothed away (remove_folds). Each of the steps is
-/// kept only if it raises the mutual information of the images, which none of them follows; where
-/// none does the field is 0, or the guide's, which is always kept. Voxels outside of the masks, and
-/// those that `start` leads outside of the moving image, do not count. 2D images are deformed in
-/// their plane. The same bits for every number of threads.
+/// distance of the features and the roughness of the field, on displacements of two voxels. A fine
+/// descent on displacements of one voxel follows, through the image warped by them: it compares
+/// grey values against their surroundings (local_contrast). Places count in a descent as far as
+/// what is compared agrees (local_agreement), with features also as far as the grey values vary by
+/// more than noise (structure_share). What is left of folds is smoothed away (remove_folds). Each
+/// of the steps is kept only if it raises the mutual information of the images, which none of them
+/// follows; where none does the field is 0, or the guide's, which is always kept. Voxels outside of
+/// the masks, and those that `start` leads outside of the moving image, do not count. 2D images are
+/// deformed in their plane. The same bits for every number of threads.
 DisplacementField align_deformable(const RegistrationImage& fixed,
                                    const RegistrationImage& moving,
                                    const AffineMap& start,
