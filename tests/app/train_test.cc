@@ -260,6 +260,16 @@ TEST(Train, RunsEveryRecipeForTwoSteps) {
         name == "canonical_frame")
       words.insert(words.end(),
                    {"datasets.labels.size=[16,16,16]", "datasets.labels.validation=1"});
+    if (name == "canonical_frame_labels")  // images in place of the label maps
+      words.insert(words.end(),
+                   {"dataset@datasets.labels=random_labels",
+                    "~datasets.labels.files",
+                    "~datasets.labels.label_entries",
+                    "~datasets.labels.splits",
+                    "~datasets.labels.harmonise",
+                    "datasets.labels.size=[16,16,16]",
+                    "datasets.labels.train=2",
+                    "datasets.labels.validation=1"});
     if (name == "joint_brain_structures")
       words.insert(words.end(),
                    {"dataset@datasets.others=random_labels",
