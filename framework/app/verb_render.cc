@@ -41,6 +41,11 @@ struct RenderConfig {
     field("fill", fill, "opacity of the labels' interior", config::Between{0.0, 1.0});
   }
   void validate(config::Problems& problems) const {
+    for (const auto& [role, file] : input) {
+      if (role != "image" && role != "label")
+        problems.add("input",
+                     fmt::format("expects input.image or input.label, got input.{}", role));
+    }
     if (!input.contains("image")) problems.add("input", "expects input.image=<file>");
     if (file_extension(output) != ".png")
       problems.add("output", fmt::format("expects a file that ends in .png, got '{}'", output));

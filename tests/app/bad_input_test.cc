@@ -161,6 +161,8 @@ TEST_F(BadData, KeepsTheImageThatAPictureIsDrawnFrom) {
   const std::string input = "input.image=" + image.string();
   EXPECT_THAT(failure(folder_, {"render", input, "output=./slice.png"}, 2), HasSubstr("lost"));
   EXPECT_THAT(failure(folder_, {"render", input, "output=slice.nii.gz"}, 2), HasSubstr(".png"));
+  EXPECT_THAT(failure(folder_, {"render", input, "input.labels=x.png", "output=picture.png"}, 2),
+              HasSubstr("got input.labels"));
   EXPECT_THAT(failure(folder_, {"predict", "run=run", input, "output=./slice.png"}, 2),
               HasSubstr("lost"));
   EXPECT_EQ(read_file(image), before);
