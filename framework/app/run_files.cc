@@ -49,25 +49,30 @@ bool is_picture_of(const fs::path& folder, const fs::path& file) {
 
 }  // namespace
 
-void check_keeps_inputs(const std::map<std::string, std::string>& inputs,
-                        const std::string& output) {
+void check_keeps_files(const std::map<std::string, std::string>& files, const std::string& output) {
   if (output.empty()) return;
   const Location target = parse_location(output);
   if (target.kind == Location::Kind::kFolder) return;
-  for (const auto& [role, text] : inputs) {
+  for (const auto& [key, text] : files) {
     if (text.empty()) continue;
     const Location source = parse_location(text);
     std::error_code missing;
     if (source.kind == Location::Kind::kFolder && is_picture_of(source.path, target.path)) {
       throw usage_error(
-          fmt::format("output: '{}' lies among the pictures that input.{} reads", output, role),
+          fmt::format("output: '{}' lies among the pictures that {} reads", output, key),
           "name another folder");
     }
     if (!fs::equivalent(source.path, target.path, missing)) continue;
-    throw usage_error(
-        fmt::format("output: '{}' is what input.{} reads; it would be lost", output, role),
-        "name another file");
+    throw usage_error(fmt::format("output: '{}' is what {} reads; it would be lost", output, key),
+                      "name another file");
   }
+}
+
+void check_keeps_inputs(const std::map<std::string, std::string>& inputs,
+                        const std::string& output) {
+  std::map<std::string, std::string> files;
+  for (const auto& [role, text] : inputs) files["input." + role] = text;
+  check_keeps_files(files, output);
 }
 
 config::Node read_resolved(const fs::path& folder) {

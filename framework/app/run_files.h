@@ -19,8 +19,10 @@ BuildRecord build_record();
 /// Applies `threads` to LibTorch, ITK and own kernels, and deterministic algorithms.
 void apply_threads(std::int64_t threads);
 
-/// Throws when `output` is one of the files, by role, that it is made from, or lies among the
+/// Throws when `output` is one of the files, by key, that it is made from, or lies among the
 /// pictures of a folder that is.
+void check_keeps_files(const std::map<std::string, std::string>& files, const std::string& output);
+/// The same of the files of `input`, by role.
 void check_keeps_inputs(const std::map<std::string, std::string>& inputs,
                         const std::string& output);
 

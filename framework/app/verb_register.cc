@@ -134,12 +134,16 @@ void check_output(const RegisterKeys& keys) {
     throw io_error(fmt::format("{}: the folder holds a registration already", keys.output),
                    "name another folder, or replace it with overwrite=true");
   }
-  for (const auto& [role, file] : keys.input) {
+  std::map<std::string, std::string> files{{"initial", keys.initial},
+                                           {"reference", keys.reference}};
+  for (const auto& [role, file] : keys.input) files["input." + role] = file;
+  for (const auto& [key, file] : files) {
+    if (file.empty()) continue;
     const fs::path inside = fs::weakly_canonical(file, missing)
                                 .lexically_relative(fs::weakly_canonical(folder, missing));
     if (inside.empty() || *inside.begin() == "..") continue;
     throw usage_error(
-        fmt::format("output: '{}' holds what input.{} reads; it would be lost", keys.output, role),
+        fmt::format("output: '{}' holds what {} reads; it would be lost", keys.output, key),
         "name another folder");
   }
 }

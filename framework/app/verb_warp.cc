@@ -14,6 +14,7 @@
 #include "framework/registration/warped_image.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include <ATen/ATen.h>
@@ -86,7 +87,33 @@ void warp_points(const WarpConfig& config, const SpatialTransform& transform) {
   write_landmarks(config.output, points);
 }
 
-void warp_image(const WarpConfig& config, const SpatialTransform& transform) {
+/// A transform of pictures says nothing about a volume, and one that leaves the plane nothing about
+/// a picture.
+void check_dimensions(const WarpConfig& config,
+                      TransformSpace space,
+                      const PointList& in_image_mm,
+                      const StoredImage& moving) {
+  const Geometry& image = moving.geometry();
+  if (space == TransformSpace::kPlane && !image.is_2d()) {
+    throw geometry_error(
+        fmt::format("{}: expected a transform of volumes for {}, got one of 2D images",
+                    config.transform,
+                    moving.location),
+        "is it the transform of another pair?");
+  }
+  const auto in_plane = [&](const Eigen::Vector3d& point) {
+    return std::abs(image.index_from_world(point).z()) < 0.5;
+  };
+  if (image.is_2d() && !std::any_of(in_image_mm.begin(), in_image_mm.end(), in_plane)) {
+    throw geometry_error(fmt::format("{}: expected a transform of 2D images for {}, got one that "
+                                     "leads out of their plane",
+                                     config.transform,
+                                     moving.location),
+                         "is it the transform of another pair?");
+  }
+}
+
+void warp_image(const WarpConfig& config, const SpatialTransform& transform, TransformSpace space) {
   check_writable(config.output);
   const std::string& file = config.input.begin()->second;
   const std::string& grid_file = config.grid.empty() ? file : config.grid;
@@ -101,6 +128,7 @@ void warp_image(const WarpConfig& config, const SpatialTransform& transform) {
   const PointMap map = map_of(config, transform);
   const PointList here = lattice_of(grid), there = mapped(here, map);
   check_covers(transform, config.inverse ? there : here, config.transform);
+  check_dimensions(config, space, there, moving);
   check_overlap(config, there, grid, moving);
   const SampleInterpolation interpolation =
       labels ? SampleInterpolation::kNearest : sample_interpolation(config.interpolation);
@@ -118,16 +146,16 @@ void warp_image(const WarpConfig& config, const SpatialTransform& transform) {
 
 int warp_files(const CommandLine& command) {
   const auto config = config::read<WarpConfig>(words_to_node(command));
-  std::map<std::string, std::string> files = config.input;
-  files["transform"] = config.transform;
-  check_keeps_inputs(files, config.output);
+  check_keeps_inputs(config.input, config.output);
+  check_keeps_files({{"transform", config.transform}, {"grid", config.grid}}, config.output);
   apply_threads(config.threads);
   const at::NoGradGuard no_grad;
-  const SpatialTransform transform = read_transform(config.transform);
+  TransformSpace space{};
+  const SpatialTransform transform = read_transform(config.transform, &space);
   if (config.input.contains("points")) {
     warp_points(config, transform);
   } else {
-    warp_image(config, transform);
+    warp_image(config, transform, space);
   }
   std::printf("%s\n", config.output.c_str());
   return 0;

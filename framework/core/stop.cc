@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "framework/core/stop.h"
 
+#include "framework/core/error.h"
+
 #include <csignal>
 #include <initializer_list>
 
@@ -28,6 +30,10 @@ void install_stop_signals() {
 }
 
 int stop_requested() { return noted_signal; }
+
+void check_not_stopped(const char* work) {
+  if (noted_signal != 0) throw Error("stopped", fmt::format("{} stopped by a signal", work));
+}
 
 int stop_exit_code(int signal) { return signal == SIGINT ? 130 : 75; }
 

@@ -9,6 +9,8 @@ namespace triptych {
 void install_stop_signals();
 /// The signal that asked for a stop, or 0.
 int stop_requested();
+/// Throws an Error of the kind "stopped" that names `work` if a stop was asked for.
+void check_not_stopped(const char* work);
 /// 130 for SIGINT, 75 (queue again) for SIGTERM and SIGUSR1.
 int stop_exit_code(int signal);
 /// Forgets a noted signal (tests, and a second run in one process).

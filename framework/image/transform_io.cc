@@ -69,17 +69,25 @@ void write_field(const std::string& file, const SpatialTransform& transform) {
 
 }  // namespace
 
-SpatialTransform read_transform(const std::string& file) {
+SpatialTransform read_transform(const std::string& file, TransformSpace* space) {
+  const auto of_records = [&](const std::vector<ItkTransformRecord>& records) {
+    const bool plane = !records.empty() && records.front().type.ends_with("_2_2");
+    if (space != nullptr) *space = plane ? TransformSpace::kPlane : TransformSpace::kVolume;
+    return transform_of(records, file);
+  };
   switch (format_of(file)) {
     case TransformFormat::kText:
-      return transform_of(read_text_records(file), file);
+      return of_records(read_text_records(file));
     case TransformFormat::kHdf5:
-      return transform_of(read_hdf5_records(file), file);
+      return of_records(read_hdf5_records(file));
     case TransformFormat::kImage:
       break;
   }
+  DisplacementField field = read_field(file);
+  if (space != nullptr)
+    *space = field.geometry.is_2d() ? TransformSpace::kPlane : TransformSpace::kVolume;
   std::vector<SpatialTransform::Stage> stages;
-  stages.emplace_back(read_field(file));
+  stages.emplace_back(std::move(field));
   return SpatialTransform(std::move(stages));
 }
 

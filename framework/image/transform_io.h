@@ -22,8 +22,9 @@ enum class TransformSpace {
 /// DisplacementField and Composite ones of these, whose last part is applied first; in 2D Identity,
 /// Translation, Affine, MatrixOffsetTransformBase, Scale, Euler2D, Rigid2D, Similarity2D,
 /// DisplacementField and Composite, which leave z as it is. Throws io_error for a file that cannot
-/// be read and data_error, naming the file and the type, for one that is not understood.
-SpatialTransform read_transform(const std::string& file);
+/// be read and data_error, naming the file and the type, for one that is not understood. `space`
+/// receives what the file is for.
+SpatialTransform read_transform(const std::string& file, TransformSpace* space = nullptr);
 
 /// Writes .tfm, .txt, .h5 or .hdf5 in double precision, several stages
 /// as a composite transform; or, for any volume format with vectors (.nii.gz with intent 1007,

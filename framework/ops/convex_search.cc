@@ -4,6 +4,7 @@
 #include "framework/core/error.h"
 #include "framework/core/parallel.h"
 #include "framework/core/shape.h"
+#include "framework/core/stop.h"
 #include "framework/ops/box_filter.h"
 #include "framework/ops/cost_volume.h"
 #include "framework/ops/cpu_dispatch.h"
@@ -108,6 +109,7 @@ class ConvexSearch {
   at::Tensor best_displacements(const at::Tensor* smooth, double coupling) const {
     std::vector<at::Tensor> slabs;
     for (std::int64_t first = 0; first < depth_; first += slab_) {
+      check_not_stopped("search");
       const std::int64_t end = std::min(depth_, first + slab_);
       slabs.push_back(best_in(whole_ ? *whole_ : costs(first, end), first, smooth, coupling));
     }
@@ -214,7 +216,7 @@ at::Tensor convex_search(const at::Tensor& fixed_features,
   const Geometry coarse = pooled_grid(grid, cell);
   Index3 half;
   for (std::size_t axis = 0; axis < 3; ++axis)
-    half[axis] = coarse.shape[axis] > 1 ? options.half_width : 0;
+    half[axis] = std::min(options.half_width, coarse.shape[axis] - 1);
   const auto pooled = [&](const at::Tensor& features) {
     return at::avg_pool3d(features, {cell[0], cell[1], cell[2]})[0].contiguous();
   };

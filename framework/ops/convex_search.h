@@ -28,8 +28,8 @@ struct ConvexSearchOptions {
 /// Heinrich): sums of squared differences of the features, averaged over cells of the search grid
 /// and over 3^3 grid points, for all displacements within the half width; then by turns the best
 /// displacement of every point near a smooth field, and the field smoothed over 3^3 points. Reaches
-/// half_width * grid_spacing voxels. Axes of one cell are not searched. The same bits for every
-/// number of threads.
+/// half_width * grid_spacing voxels, and no farther than the image is long. Throws an Error
+/// "stopped" after a signal. The same bits for every number of threads.
 at::Tensor convex_search(const at::Tensor& fixed_features,
                          const at::Tensor& moving_features,
                          const Geometry& grid,

@@ -4,6 +4,7 @@
 #include "framework/core/error.h"
 #include "framework/core/parallel.h"
 #include "framework/core/progress.h"
+#include "framework/core/stop.h"
 
 #include <algorithm>
 #include <cmath>
@@ -85,7 +86,8 @@ void check_not_constant(const RegistrationImage& image, const std::string& name)
       image.mask.defined() ? image.values.masked_select(image.mask > 0.5) : image.values;
   if (counted.numel() == 0 || counted.min().item<float>() == counted.max().item<float>()) {
     throw data_error("the " + name + " has one grey value only where it counts",
-                     "a constant image cannot be aligned");
+                     image.mask.defined() ? "look at its mask: too few voxels may count"
+                                          : "a constant image cannot be aligned");
   }
 }
 
@@ -122,6 +124,7 @@ std::vector<SearchCandidate> CandidateSearch::run(std::vector<SearchCandidate> c
   Progress progress(options_.what, static_cast<std::int64_t>(stages_.size()));
   for (std::size_t s = 0; s < stages_.size(); ++s) {
     const SearchStage& stage = stages_[s];
+    check_not_stopped("first alignment");
     const AffineSimilarity score = similarity(s);
     const double voxel = options_.side_mm / stage.voxels;
     for_each_of(candidates, 16, [&](SearchCandidate& candidate) {
@@ -146,7 +149,9 @@ std::vector<SearchCandidate> CandidateSearch::run(std::vector<SearchCandidate> c
                                  "image overlap the other",
                                  options_.what,
                                  100.0 * options_.least_overlap),
-                     "check the masks: too few voxels may count");
+                     "check the spacings (mm, not micrometres) and the masks: one image may show "
+                     "far more than the "
+                     "other, or too few voxels count");
   }
   return candidates;
 }

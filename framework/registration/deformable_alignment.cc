@@ -4,6 +4,7 @@
 #include "framework/core/error.h"
 #include "framework/core/log.h"
 #include "framework/core/progress.h"
+#include "framework/core/stop.h"
 #include "framework/ops/confidence.h"
 #include "framework/ops/convex_search.h"
 #include "framework/ops/fold_removal.h"
@@ -110,6 +111,10 @@ WorkingPair working_pair(const RegistrationImage& fixed,
         "deformation: the first alignment leads the whole fixed image outside of the "
         "moving one, or of its mask",
         "give a start that makes them overlap");
+  }
+  if (pair.fixed_weight.defined() && !seen.logical_and(pair.fixed_weight > 0).any().item<bool>()) {
+    throw data_error("deformation: the masks of the two images have no place in common",
+                     "give a start that makes them overlap, or other masks");
   }
   if (!seen.all().item<bool>()) pair.moving_weight = seen.to(at::kFloat);
   return pair;
@@ -302,7 +307,10 @@ class Alignment {
   }
 
   std::function<void(std::int64_t)> counter(std::int64_t before) {
-    return [this, before](std::int64_t done) { progress_.update(before + done); };
+    return [this, before](std::int64_t done) {
+      check_not_stopped("deformation");
+      progress_.update(before + done);
+    };
   }
 
   WorkingPair pair_;

@@ -42,7 +42,8 @@ RegistrationImage registration_image(const Volume& volume,
   const at::Tensor counted =
       image.mask.defined() ? image.values.masked_select(image.mask > 0) : image.values;
   if (counted.min().item<float>() == counted.max().item<float>())
-    throw data_error(name + " has one grey value only", "a constant image cannot be aligned");
+    throw data_error(name + " has one grey value only" + (mask ? " within its mask" : ""),
+                     "a constant image cannot be aligned");
   return image;
 }
 

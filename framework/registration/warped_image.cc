@@ -91,7 +91,7 @@ class WarpedImage {
     at::Tensor result =
         at::empty(at::IntArrayRef(region.size), at::TensorOptions().dtype(moving_.type));
     for (const Region& tile : tiles_of(region.size)) {
-      if (stop_requested() != 0) throw Error("stopped", "warping stopped by a signal");
+      check_not_stopped("warping");
       at::Tensor target = result;
       for (std::size_t axis = 0; axis < 3; ++axis)
         target = target.narrow(static_cast<std::int64_t>(axis), tile.start[axis], tile.size[axis]);

@@ -201,6 +201,46 @@ TEST_F(RegisterErrors, KilledLeavesNoResult) {
   EXPECT_EQ(fs::exists(folder_ / "killed/registration.json"), fs::exists(folder_ / "killed"));
 }
 
+TEST_F(RegisterErrors, RefusesMasksWithNothingInCommon) {
+  const auto half = [&](const std::string& name, std::int64_t first) {
+    Volume mask = read_volume(path("fixed.nii.gz"));
+    mask.data.zero_();
+    mask.data.narrow(3, first, 16).fill_(1);
+    write_volume(path(name), mask);
+  };
+  half("left.nii.gz", 0);
+  half("right.nii.gz", 28);
+  EXPECT_THAT(
+      pair_failure(
+          "fixed.nii.gz",
+          "moving.nii.gz",
+          {"start.model=none", "input.fixed_mask=left.nii.gz", "input.moving_mask=right.nii.gz"}),
+      HasSubstr("no place in common"));
+}
+
+TEST_F(WarpErrors, RefusesTransformsOfOtherDimensions) {
+  Volume picture = read_volume(path("moving.nii.gz"));
+  picture.data = picture.data.narrow(1, 0, 1).contiguous();
+  picture.geometry.shape[0] = 1;
+  write_volume(path("picture.nii.gz"), picture);
+  write_transform(path("plane.tfm"), AffineMap{}, TransformSpace::kPlane);
+  write_transform(path("rising.tfm"), AffineMap{Eigen::Matrix3d::Identity(), {0.0, 0.0, 1.0}});
+  const auto warp_failure = [&](const std::string& transform, const std::string& image) {
+    return failure({"warp", "transform=" + transform, "input.moving=" + image, "output=w.nii.gz"},
+                   1);
+  };
+  EXPECT_THAT(warp_failure("plane.tfm", "moving.nii.gz"), HasSubstr("got one of 2D images"));
+  EXPECT_THAT(warp_failure("rising.tfm", "picture.nii.gz"), HasSubstr("out of their plane"));
+  EXPECT_FALSE(fs::exists(path("w.nii.gz")));
+  EXPECT_THAT(failure({"warp",
+                       "transform=still.tfm",
+                       "input.moving=moving.nii.gz",
+                       "grid=fixed.nii.gz",
+                       "output=fixed.nii.gz"},
+                      2),
+              HasSubstr("is what grid reads; it would be lost"));
+}
+
 TEST_F(WarpErrors, RefusesTransformsThatDoNotFit) {
   at::Tensor field = at::zeros({3, 4, 4, 4});
   Geometry elsewhere;
