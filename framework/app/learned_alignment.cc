@@ -5,6 +5,7 @@
 #include "framework/app/stored_image.h"
 #include "framework/core/error.h"
 #include "framework/ops/convex_search.h"
+#include "framework/ops/mind.h"
 #include "framework/ops/warp.h"
 #include "framework/registration/working_resolution.h"
 
@@ -18,10 +19,6 @@ namespace triptych::app {
 namespace {
 
 constexpr const char* kDescriptor = "descriptor";
-/// Mean variance of a channel of MIND-SSC over an image (about that on brains). That of C
-/// channels of unit length is 1 / C at most; scaled to the same one, the regularisation has the
-/// same weight against either.
-constexpr double kMindVariance = 0.1;
 const std::vector<std::string> kAligningHeads = {
     kDescriptor, "registration_svf", "registration_convex"};
 
@@ -84,6 +81,7 @@ FeatureFunction learned_features(std::shared_ptr<const LearnedNetwork> network) 
     const at::Tensor mean = at::avg_pool3d(image, at::IntArrayRef(cell.data(), cell.size()));
     const at::Tensor descriptors = network->descriptors(mean, coarse);
     const auto channels = static_cast<double>(descriptors.size(1));
+    // A channel of unit-length descriptors has a variance of 1 / channels at most.
     return resample_to_grid(descriptors, coarse, grid).mul_(std::sqrt(kMindVariance * channels));
   };
 }

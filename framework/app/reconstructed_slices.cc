@@ -111,7 +111,7 @@ const std::pair<const std::int64_t, at::Tensor>& ReconstructedSlices::block_with
   const std::int64_t first = row / block_rows_ * block_rows_;
   const auto found = blocks_.find(first);
   if (found != blocks_.end()) return *found;
-  if (stop_requested() != 0) throw Error("stopped", "reconstruction stopped by a signal");
+  check_not_stopped("reconstruction");
   const std::int64_t count = std::min(block_rows_, scan_.rows() - first);
   const auto made = blocks_.emplace(first, reconstructed(first, count)).first;
   keep_spread(first, made->second);
@@ -197,7 +197,7 @@ at::Tensor ReconstructedSlices::iterated(const at::Tensor& sinograms, std::int64
             .logical_not();
   }
   const at::Tensor slices = method.run(sinograms, scan_.geometry(), grid_, options).image;
-  if (stop_requested() != 0) throw Error("stopped", "reconstruction stopped by a signal");
+  check_not_stopped("reconstruction");
   if (config_.views_between == 0) return slices;
   const ViewsOfScan all =
       with_views_between({sinograms, scan_.geometry()}, slices, config_.views_between, grid_);

@@ -217,7 +217,7 @@ int register_images(const CommandLine& command) {
   RegistrationRecord record{inputs, config::write(config), {}, {}, 0.0};
   record.fill = config.fill.value_or(inputs.moving_image.lowest);
   const auto finish_stage = [&](const char* name, const SpatialTransform& transform, bool last) {
-    if (stop_requested() != 0) throw Error("stopped", "registration stopped by a signal");
+    check_not_stopped("registration");
     const double seconds = clock.lap();
     record.stages.push_back(score(inputs, transform, name, last));
     record.stages.back().seconds = seconds;

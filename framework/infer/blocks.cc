@@ -110,7 +110,7 @@ void run_blocks(const VolumeStore& input,
   const auto columns = static_cast<std::int64_t>(axes[2].starts.size());
   const auto rows = static_cast<std::int64_t>(axes[1].starts.size());
   for (std::int64_t index = 0; index < total; ++index) {
-    if (stop_requested() != 0) throw Error("stopped", "prediction stopped by a signal");
+    check_not_stopped("prediction");
     const std::array<std::int64_t, 3> place{
         index / (rows * columns), index / columns % rows, index % columns};
     Block current;

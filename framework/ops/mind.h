@@ -13,6 +13,9 @@ struct MindOptions {
 };
 
 inline constexpr std::int64_t kMindChannels = 12;
+/// Mean variance of a channel over an image, about that on brains. Other features of the same one
+/// have the same weight against a regularisation.
+inline constexpr double kMindVariance = 0.1;
 
 /// MIND-SSC descriptors (Heinrich et al., Towards realtime multimodal fusion for image-guided
 /// interventions using self-similarities, 2013): image [N, 1, D, H, W] -> [N, 12, D, H, W] in (0,

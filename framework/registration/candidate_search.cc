@@ -150,8 +150,7 @@ std::vector<SearchCandidate> CandidateSearch::run(std::vector<SearchCandidate> c
                                  options_.what,
                                  100.0 * options_.least_overlap),
                      "check the spacings (mm, not micrometres) and the masks: one image may show "
-                     "far more than the "
-                     "other, or too few voxels count");
+                     "far more than the other, or too few voxels count");
   }
   return candidates;
 }

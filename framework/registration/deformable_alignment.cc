@@ -30,9 +30,6 @@ namespace {
 constexpr double kFineRate_voxel = 0.5;  ///< of the descent that corrects the coarser one
 constexpr double kSureAgreement = 0.2;   ///< of features: places count fully from here on
 constexpr double kSureContrast = 0.4;    ///< the same of grey values
-/// Of a feature over an image: that of a channel of MIND-SSC on brains, so that the regularisation
-/// has the same weight against grey values.
-constexpr double kFeatureVariance = 0.1;
 const WarpOptions kRepeatEdge{WarpInterpolation::kLinear, WarpPadding::kEdge};
 
 /// The finest isotropic resolution in mm at which a grid has at most `voxels` voxels; 0 when it has
@@ -137,8 +134,10 @@ at::Tensor without_masked(const at::Tensor& features, const at::Tensor& weight) 
   return result.addcmul_(1.0 - weight, mean);
 }
 
-at::Tensor product(const at::Tensor& weight, const at::Tensor& factor) {
-  return weight.defined() ? weight * factor : factor;
+/// Undefined weights are 1 everywhere.
+at::Tensor product(const at::Tensor& a, const at::Tensor& b) {
+  if (!a.defined()) return b;
+  return b.defined() ? a * b : a;
 }
 
 /// The steps from no displacement to the final one. A step counts when it makes the images more
@@ -269,7 +268,7 @@ class Alignment {
       return image.defined() ? warp(image, pair_.grid, field, pair_.grid, kRepeatEdge) : image;
     };
     const auto contrast = [&](const at::Tensor& image, const at::Tensor& weight) {
-      return local_contrast(image, weight).mul_(std::sqrt(kFeatureVariance));
+      return local_contrast(image, weight).mul_(std::sqrt(kMindVariance));
     };
     const at::Tensor seen = pooled_weight(through(pair_.moving_weight), {1, 1, 1});
     FeaturePair compared{contrast(pair_.fixed, pair_.fixed_weight),
@@ -278,8 +277,7 @@ class Alignment {
                          seen};
     AgreementOptions about;
     about.radius = LocalContrastOptions{}.radius;
-    const at::Tensor counted =
-        seen.defined() ? product(pair_.fixed_weight, seen) : pair_.fixed_weight;
+    const at::Tensor counted = product(pair_.fixed_weight, seen);
     const at::Tensor agreement =
         local_agreement(compared.fixed, compared.moving, counted, about).div_(kSureContrast);
     compared.fixed_weight =

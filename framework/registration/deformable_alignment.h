@@ -49,9 +49,8 @@ struct DeformationOptions {
           config::AtLeast{1});
     field("search_width",
           search_width,
-          "steps that the search tries in each direction, no farther than the image is long; 0 "
-          "leaves "
-          "it out",
+          "steps that the search tries in each direction, no farther than the image is long; "
+          "0 leaves it out",
           config::AtLeast{0});
     field("iterations", iterations, "of Adam on displacements of 2 voxels", config::AtLeast{0});
     field("fine_iterations",
